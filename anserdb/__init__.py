@@ -1,0 +1,67 @@
+"""AnserDB: SQL over DuckDB in which rows are filtered, extracted, classified, ranked and summarised by models.
+
+>>> import anserdb
+>>> con = anserdb.connect(store=":memory:", llm_model="scripted")
+>>> con.sql("SELECT 42 AS answer").fetchall()
+[(42,)]
+>>> con.close()
+"""
+
+from .engine.errors import (
+    BindError,
+    BudgetExceeded,
+    DatabaseError,
+    DataError,
+    DownloadError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    Interrupted,
+    InvalidAnswer,
+    ModelError,
+    ModelTimeout,
+    ModelUnavailable,
+    NotSupportedError,
+    OperationalError,
+    ParseError,
+    ProgrammingError,
+    RateLimited,
+    Warning,  # noqa: A004 (PEP 249 demands the name)
+)
+from .engine.interfaces.connection import Connection, connect
+from .engine.interfaces.dbapi import Cursor, apilevel, paramstyle, threadsafety
+from .engine.interfaces.result import Result
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BindError",
+    "BudgetExceeded",
+    "Connection",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "DownloadError",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "Interrupted",
+    "InvalidAnswer",
+    "ModelError",
+    "ModelTimeout",
+    "ModelUnavailable",
+    "NotSupportedError",
+    "OperationalError",
+    "ParseError",
+    "ProgrammingError",
+    "RateLimited",
+    "Result",
+    "Warning",
+    "__version__",
+    "apilevel",
+    "connect",
+    "paramstyle",
+    "threadsafety",
+]

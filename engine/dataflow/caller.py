@@ -1,0 +1,177 @@
+"""How a task reaches a model: every question once, from the cheapest place that knows, and paid answers never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TypeVar
+
+from ...udfs.models.base import Generate, Model, ModelSpec, Reply, Request, request_key
+from ..errors import InvalidAnswer
+from ..store.records import Outcome, Phase
+from . import flights, lookups
+from .metering import Meter
+from .replies import decode, encode
+from .run import QueryRun
+
+T = TypeVar("T")
+Parse = Callable[[Reply], T]
+
+RE_ASKS = 2
+"""How often a question is asked again after an answer outside its type."""
+
+
+class Caller:
+    """The ``Ask`` of one call site in one query. Used on the event loop only.
+
+    A question is looked for in flight (of any query of this process), then in the store; only then it is paid for, within
+    the query's budget, and its answer is durable before it is returned.
+
+    Parameters
+    ----------
+    run : the query. model, spec : who answers, and its catalogue entry (name and price).
+    site, function : the call site's label and SQL function, for records.
+    cache : reuse and keep answers across queries; without it equal questions are still one call within the query.
+    """
+
+    def __init__(
+        self, run: QueryRun, model: Model, spec: ModelSpec, *, site: str, function: str, cache: bool = True
+    ) -> None:
+        self.run = run
+        self.spec = spec
+        self.progress = run.site(site, function, spec.name)
+        self._model = model
+        self._cache = cache
+        self._meter = Meter(run, spec, self.progress)
+
+    @property
+    def concurrency(self) -> int:
+        """Calls worth having in flight: the user's or the model's own cap, else what the backend says of itself."""
+        own = self.spec.options.get("concurrency")
+        caps = [int(cap) for cap in (own, self.run.settings.llm_concurrency) if cap is not None]
+        return min(caps) if caps else self._model.capabilities.concurrency
+
+    def calibrating(self) -> Calibrating:
+        """This caller for ``Task.prepare``: the same, but its calls are recorded as calibration."""
+        return Calibrating(self)
+
+    async def __call__(self, request: Request, parse: Callable[[Reply], T]) -> T:
+        """One validated answer; see :meth:`ask`."""
+        return await self.ask(request, parse)
+
+    async def ask(self, request: Request, parse: Callable[[Reply], T], phase: Phase = "serve") -> T:
+        """One validated answer.
+
+        Parameters
+        ----------
+        parse : turns a reply into the value, or raises ``InvalidAnswer``.
+        phase : what the calls are recorded as.
+
+        Raises
+        ------
+        ModelError : the model failed (``InvalidAnswer``: also when asked again). BudgetExceeded : a cap was reached.
+        """
+        key = request_key(self._model.identity, request)
+        place = self._place(key)
+        while (flight := await flights.find(place)) is not None:
+            try:
+                reply, _ = await flight.join()
+            except Exception:
+                # Another query's failure (its budget, its settings) is not ours: try for ourselves.
+                if flight.owner is self.run:
+                    raise
+                continue
+            try:
+                value = parse(reply)
+            except InvalidAnswer:  # good for its asker, whose ``parse`` is another
+                break
+            self.progress.shared += 1
+            return value
+        self.progress.asked += 1
+        _, answer = await flights.Flight(place, self.run, self._answer(key, request, parse, phase)).join()
+        return answer
+
+    def _place(self, key: bytes) -> Hashable:
+        if not self._cache:
+            return (self.run.query_id, key)
+        return (self.run.store.path or self.run.store, key)
+
+    async def _answer(self, key: bytes, request: Request, parse: Parse[T], phase: Phase) -> tuple[Reply, T]:
+        stored = await self._stored(key)
+        if stored is not None:
+            try:
+                reply = decode(stored)
+                value = parse(reply)
+            except InvalidAnswer:
+                # Written for another ``parse``. The first answer under a key stays, so it has to go.
+                await self._forget(key)
+            else:
+                self.progress.cached += 1
+                return reply, value
+        return await self._pay(key, request, parse, phase)
+
+    async def _stored(self, key: bytes) -> bytes | None:
+        if not self._cache:
+            return self.run.unstored.get(key)
+        return await self.run.lookups.find(key)
+
+    async def _forget(self, key: bytes) -> None:
+        if self._cache:
+            await lookups.in_thread(partial(self.run.store.forget, keys=[key]))
+
+    async def _pay(self, key: bytes, request: Request, parse: Parse[T], phase: Phase) -> tuple[Reply, T]:
+        again = RE_ASKS if isinstance(request, Generate) else 0  # an embedding would only come back the same
+        attempt = 0
+        while True:
+            try:
+                return await self._attempt(key, _again(request, attempt), parse, "reask" if attempt else phase)
+            except InvalidAnswer:
+                attempt += 1
+                if attempt > again:
+                    raise
+
+    async def _attempt(self, key: bytes, request: Request, parse: Parse[T], phase: Phase) -> tuple[Reply, T]:
+        reply = await self._meter.send(self._model, request, key, phase)
+        try:
+            value = parse(reply)
+        except Exception as error:
+            outcome: Outcome = "invalid" if isinstance(error, InvalidAnswer) else "error"
+            self._meter.record(key, phase, reply, outcome, None, str(error))
+            raise
+        answer = encode(reply)
+        if not self._cache:
+            self.run.unstored.put(key, answer, len(answer) + len(key))
+        await durable(self._meter.record(key, phase, reply, "ok", answer if self._cache else None))
+        return reply, value
+
+
+class Calibrating:
+    """The ``Ask`` of ``Task.prepare``."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def __call__(self, request: Request, parse: Callable[[Reply], T]) -> T:
+        """One validated answer, its calls recorded as calibration."""
+        return await self._caller.ask(request, parse, "calibrate")
+
+
+def _again(request: Request, attempt: int) -> Request:
+    if not attempt or not isinstance(request, Generate):
+        return request
+    return dataclasses.replace(request, attempt=request.attempt + attempt)
+
+
+async def durable(saving: concurrent.futures.Future[None]) -> None:
+    """Wait until the store has it, even when cancelled: who asks again right after a cancellation shall find it."""
+    saved = asyncio.wrap_future(saving)
+    try:
+        await asyncio.shield(saved)
+    except asyncio.CancelledError:
+        await asyncio.wait({saved})
+        if not saved.cancelled():
+            saved.exception()
+        raise

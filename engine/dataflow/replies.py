@@ -1,0 +1,44 @@
+"""Replies as bytes for the store: compact JSON, vectors as base64 of little-endian float32."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+
+from ...udfs.models.base import Reply, Usage
+
+
+def encode(reply: Reply) -> bytes:
+    """What of a reply outlives it: text, scores, vector and usage; not its time, which a reuse does not take.
+
+    >>> encode(Reply("yes", usage=Usage(3, 1)))
+    b'{"t":"yes","u":[3,1,null]}'
+    """
+    usage = reply.usage
+    document: dict[str, Any] = {"t": reply.text}
+    if reply.scores is not None:
+        document["s"] = dict(reply.scores)
+    if reply.vector is not None:
+        document["v"] = base64.b64encode(np.asarray(reply.vector, "<f4").tobytes()).decode()
+    document["u"] = [usage.tokens_in, usage.tokens_out, usage.tokens_cached]
+    # ASCII escapes, because text from servers may hold lone surrogates, which UTF-8 cannot.
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def decode(data: bytes) -> Reply:
+    """The reply that :func:`encode` wrote.
+
+    >>> decode(encode(Reply("yes", scores={"yes": -0.5}))).scores
+    {'yes': -0.5}
+    """
+    document = json.loads(data)
+    vector = document.get("v")
+    return Reply(
+        text=document["t"],
+        scores=document.get("s"),
+        vector=None if vector is None else tuple(np.frombuffer(base64.b64decode(vector), "<f4").tolist()),
+        usage=Usage(*document["u"]),
+    )

@@ -1,0 +1,116 @@
+"""What the parts of one running query share."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from ..settings import Settings
+from ..store import Store
+from .budget import Budget
+from .lookups import Lookups
+from .memo import Memo
+from .progress import QueryProgress, SiteProgress
+
+UNSTORED_ANSWERS = 200_000
+UNSTORED_BYTES = 64 << 20
+
+
+class QueryRun:
+    """One execution of one statement.
+
+    Parameters
+    ----------
+    store : where answers, records and errors go.
+    settings : copied, so that a later ``SET`` does not reach a running query.
+    query_id : as it appears in ``llm_calls()``; made up if not given.
+
+    Attributes
+    ----------
+    error : the first error of the query as it was raised; DuckDB, between us and the user, turns errors into text.
+    """
+
+    def __init__(self, store: Store, settings: Settings, query_id: str | None = None) -> None:
+        self.query_id = query_id or uuid.uuid4().hex[:16]
+        self.store = store
+        self.settings = settings.model_copy()
+        self.progress = QueryProgress(self.query_id, time.monotonic())
+        self.budget = Budget(settings.llm_max_calls, settings.llm_max_cost_usd, self.rows_done)
+        self.lookups = Lookups(store)
+        self.unstored: Memo[bytes, bytes] = Memo(UNSTORED_ANSWERS, UNSTORED_BYTES)
+        self.error: BaseException | None = None
+        # Re-entrant: cancel() may come from a signal handler that interrupts its own thread in here.
+        self._lock = threading.RLock()
+        self._cancelled = False
+        self._about: dict[str, str] = {}
+        self._callbacks: list[Callable[[], object]] = []
+
+    def site(self, site: str, function: str, model: str) -> SiteProgress:
+        """The counters of a call site, made on first use."""
+        return self.progress.sites.setdefault(site, SiteProgress(site, function, model))
+
+    def rows_done(self) -> int:
+        """Rows answered so far, over all call sites."""
+        return sum(site.rows_done for site in list(self.progress.sites.values()))
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should read beside the result."""
+        return self.progress.notices
+
+    def notice(self, text: str, about: str = "") -> None:
+        """Add a notice, once; a later one about the same thing takes the place of the earlier."""
+        notices, old = self.progress.notices, self._about.get(about)
+        if about:
+            self._about[about] = text
+        if old in notices:
+            notices[notices.index(old)] = text
+        elif text not in notices:
+            notices.append(text)
+
+    def priced_by(self, source: str) -> None:
+        """Note where a price came from."""
+        known = self.progress.price_source
+        if source not in known.split(", "):
+            self.progress.price_source = f"{known}, {source}" if known else source
+
+    def fail(self, error: BaseException) -> None:
+        """Remember why the query failed, unless an earlier reason is known."""
+        with self._lock:
+            if self.error is None:
+                self.error = error
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._cancelled
+
+    def cancel(self, reason: BaseException) -> None:
+        """Stop the query from any thread; idempotent. Its reader raises ``reason``, which stays in :attr:`error`."""
+        with self._lock:
+            self.fail(reason)
+            self._cancelled = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def on_cancel(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Have ``callback`` called once, in the thread that cancels (now, if that has happened). Returns its removal."""
+        with self._lock:
+            if not self._cancelled:
+                self._callbacks.append(callback)
+                return lambda: self._remove(callback)
+        callback()
+        return lambda: None
+
+    def _remove(self, callback: Callable[[], object]) -> None:
+        with self._lock, contextlib.suppress(ValueError):
+            self._callbacks.remove(callback)
+
+    def finish(self) -> None:
+        """Stop the query's clock; idempotent."""
+        if self.progress.finished is None:
+            self.progress.finished = time.monotonic()

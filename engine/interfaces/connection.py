@@ -1,0 +1,281 @@
+"""``anserdb.connect()``: one object for Python users and for DB-API users."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from .. import errors
+from ..errors import InterfaceError, Interrupted
+from ..physical.estimates import Explained
+from ..session import Execution, Parameters, Planned, Session
+from ..settings import Settings
+from ..sql.statements import Explain, split_statements
+from ..store import Store, default_store_path
+from .dbapi import Cursor
+from .result import Listener, NativeResult, Result, SemanticResult, TextResult
+from .translate import translated
+
+
+def connect(
+    database: str | os.PathLike[str] | duckdb.DuckDBPyConnection = ":memory:",
+    *,
+    store: str | os.PathLike[str] | None = None,
+    read_only: bool = False,
+    **settings: Any,
+) -> Connection:
+    """Open a database, or put semantic functions on a DuckDB connection that is open already.
+
+    Parameters
+    ----------
+    database : path of a DuckDB file, ``":memory:"``, or a DuckDB connection (which stays yours: closing this one leaves it).
+    store : path of the store of answers and call records; beside the database by default; ``":memory:"`` keeps nothing.
+    read_only : open the database file read-only.
+    settings : any ``llm_…`` setting.
+
+    Raises
+    ------
+    OperationalError : the file cannot be opened. BindError : an unknown setting.
+
+    >>> con = connect(store=":memory:", llm_model="scripted")
+    >>> con.sql("SELECT 1 AS one").fetchall()
+    [(1,)]
+    >>> con.close()
+    """
+    chosen = Settings()
+    for name, value in settings.items():
+        chosen.assign(name, value)
+    owned = not isinstance(database, duckdb.DuckDBPyConnection)
+    with translated():
+        native = duckdb.connect(os.fspath(database), read_only=read_only) if owned else database  # type: ignore[arg-type]
+    path = os.fspath(database) if owned else _file_of(native)  # type: ignore[arg-type]
+    try:
+        return Connection(native, Store.open(_store_path(store, path)), chosen, owned=owned)  # type: ignore[arg-type]
+    except BaseException:
+        if owned:
+            native.close()  # type: ignore[union-attr]
+        raise
+
+
+def _file_of(connection: duckdb.DuckDBPyConnection) -> str | None:
+    row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchall()
+    return row[0][0] if row and row[0][0] else None
+
+
+def _store_path(store: str | os.PathLike[str] | None, database: str | None) -> Path | None:
+    if store is None:
+        return default_store_path(None if database in (None, ":memory:", "") else str(database))
+    return None if os.fspath(store) == ":memory:" else Path(store)
+
+
+class Connection:
+    """A database with semantic SQL (PEP 249's Connection, and more).
+
+    One statement runs at a time; several threads take turns. ``progress_listener`` is called about ten times a second
+    with the running query's figures, from the thread that waits for it.
+    """
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    def __init__(self, native: duckdb.DuckDBPyConnection, store: Store, settings: Settings, *, owned: bool) -> None:
+        self._native, self._owned = native, owned
+        self._session: Session | None = Session(native, settings, store)
+        self._lock = threading.RLock()
+        self._running: Execution | None = None
+        self.progress_listener: Listener | None = None
+
+    # --- queries ------------------------------------------------------------------------------------------------
+
+    def sql(self, query: str, params: Parameters = None) -> Result | None:
+        """Run SQL; of several statements the last one's result is returned.
+
+        Parameters
+        ----------
+        query : statements; those with semantic functions run here, all others in DuckDB, verbatim.
+        params : values for ``?``, ``$1`` or ``$name`` (of a single statement).
+
+        Returns
+        -------
+        A result that runs when it is read, or ``None`` for a statement without one (which has run).
+
+        Raises
+        ------
+        ProgrammingError : with the place in the text.
+        """
+        with self._lock:
+            pieces = self.statements(query) if params is None else [query]
+            result: Result | None = None
+            for piece in pieces:
+                if isinstance(result, SemanticResult):
+                    result.arrow()
+                result = self._one(piece, params)
+            return result
+
+    def execute(self, query: str, params: Parameters = None) -> Cursor:
+        """``cursor().execute(…)``."""
+        return self.cursor().execute(query, params)
+
+    def cursor(self) -> Cursor:
+        """A PEP 249 cursor over this connection (same transaction, same temporary tables)."""
+        self._open_session()
+        return Cursor(self)
+
+    def statements(self, script: str) -> list[str]:
+        """Split a script into statements, verbatim, without semicolons; what cannot be split is one statement."""
+        try:
+            return split_statements(script)
+        except errors.ParseError:
+            return [script]
+
+    def explain(self, query: str, *, analyze: bool = False) -> str:
+        """The plan of a query as text; with ``analyze`` it runs first."""
+        result = self.sql(f"EXPLAIN {'ANALYZE ' if analyze else ''}{query}")
+        assert result is not None
+        rows = result.fetchall()
+        return "\n".join(str(row[-1]) for row in rows)
+
+    def _one(self, query: str, params: Parameters) -> Result | None:
+        session = self._open_session()
+        with translated():
+            prepared = session.prepare(query, params)
+            if isinstance(prepared, str):
+                return self._native_result(prepared, params)
+            if isinstance(prepared, Planned):
+                return self._semantic_result(session, prepared)
+            if isinstance(prepared, Explain):
+                return self._explained(session, prepared)
+            table = session.carry_out(prepared)
+        return None if table is None else self._arrow_result(table)
+
+    def _native_result(self, query: str, params: Parameters) -> Result | None:
+        session = self._open_session()
+        session.duck.settle()
+        relation = self._native.sql(query) if params is None else self._native.sql(query, params=params)
+        return None if relation is None else NativeResult(relation, session.duck.settle)
+
+    def _semantic_result(self, session: Session, planned: Planned) -> Result | None:
+        self._running = execution = session.execute(planned)
+        result = SemanticResult(execution, self.progress_listener, lambda: self._done(execution))
+        if planned.returns_rows:
+            return result
+        result.arrow()
+        return None
+
+    def _explained(self, session: Session, statement: Explain) -> Result:
+        if statement.analyze:
+            planned = session.plan(statement.query)
+            assert planned is not None
+            self._running = execution = session.execute(planned)
+            result = SemanticResult(execution, self.progress_listener, lambda: self._done(execution))
+            result.arrow()
+            explained: Explained = execution.explain()
+        else:
+            explained = session.explain(statement.query)
+        text = explained.json if statement.form == "json" else explained.text
+        return self._arrow_result(pa.table({"explain": [text]}), TextResult)
+
+    def _arrow_result(self, table: pa.Table, kind: type[NativeResult] = NativeResult) -> Result:
+        self._open_session().duck.settle()
+        return kind(self._native.from_arrow(table), self._open_session().duck.settle)
+
+    def _done(self, execution: Execution) -> None:
+        if self._running is execution:
+            self._running = None
+
+    # --- what there is ------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The ``llm_…`` settings."""
+        return self._open_session().settings
+
+    @property
+    def duckdb(self) -> duckdb.DuckDBPyConnection:
+        """The DuckDB connection underneath."""
+        self._open_session().duck.settle()
+        return self._native
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Schema and name of every table and view."""
+        rows = self._open_session().duck.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_name NOT LIKE '\\_\\_anser%' ESCAPE '\\' ORDER BY ALL"
+        )
+        return [(str(s), str(n)) for s, n in rows.fetchall()]
+
+    def table_columns(self, name: str) -> list[tuple[str, str]]:
+        """Names and types of a table's columns."""
+        with translated():
+            return self._open_session().describe(f"SELECT * FROM {name}")
+
+    def usage(self) -> pa.Table:
+        """Calls, tokens and money per model and function (``llm_usage()``)."""
+        return self._open_session().usage()
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Stop the running query, from any thread; who waits for it gets ``Interrupted``."""
+        running = self._running
+        if running is not None:
+            running.interrupt(Interrupted("The query was stopped. Answers already received are kept."))
+        else:
+            self._native.interrupt()
+
+    def commit(self) -> None:
+        """Commit the open transaction, if any (DuckDB commits by itself outside BEGIN)."""
+        self._transaction("COMMIT")
+
+    def rollback(self) -> None:
+        """Roll back the open transaction, if any."""
+        self._transaction("ROLLBACK")
+
+    def close(self) -> None:
+        """Stop what runs and close; idempotent. Answers and records stay in the store."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        if self._running is not None:
+            self._running.interrupt(Interrupted("The connection was closed."))
+        session.duck.settle()
+        session.close()
+        if self._owned:
+            self._native.close()
+
+    def _transaction(self, verb: str) -> None:
+        session = self._open_session()
+        with contextlib.suppress(duckdb.TransactionException):
+            session.duck.execute(verb)
+
+    def _open_session(self) -> Session:
+        if self._session is None:
+            raise InterfaceError("The connection is closed.")
+        return self._session
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+__all__: Sequence[str] = ["Connection", "connect"]

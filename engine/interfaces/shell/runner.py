@@ -1,0 +1,164 @@
+"""Run one statement for a person: rows to the screen, progress and the bill beside it, errors in words."""
+
+from __future__ import annotations
+
+import enum
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import pyarrow as pa
+
+from ....udfs.models.weights import set_progress
+from ...errors import Error, Interrupted
+from .cells import Rows
+from .formats import FORMATS, Format, write_raw
+from .live import Live, answers_kept, bill
+from .ports import Connection, Result
+from .screen import Screen
+
+_EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN\b", re.IGNORECASE | re.DOTALL)
+_OWN_LABEL = re.compile(r"[A-Z][\w ]* (Error|exception):", re.IGNORECASE)
+
+
+class Outcome(enum.Enum):
+    """How a statement or command ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    INTERRUPTED = "interrupted"
+    QUIT = "quit"
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs statements on a connection.
+
+    Parameters
+    ----------
+    mode : name of the output format. timer : print wall time after every statement. progress : draw while running.
+    """
+
+    connection: Connection
+    screen: Screen
+    mode: str = "table"
+    timer: bool = False
+    progress: bool = True
+    echo: bool = False
+
+    def run(self, sql: str, place: str = "") -> Outcome:
+        """Run ``sql``; ``place`` (``file:line``) goes in front of an error."""
+        if self.echo:
+            self.screen.out.line(f"{sql};", "dim")
+        live = Live(self.screen, self.progress)
+        started = time.monotonic()
+        with interruptible(self.connection.interrupt) as pressed:
+            try:
+                rows, notices = self._fetch(sql, live)
+            except BrokenPipeError:
+                raise  # nobody reads us any more: not the statement's fault
+            except KeyboardInterrupt:
+                return self._interrupted(live)
+            except Exception as error:
+                live.stop()
+                if pressed.is_set() or isinstance(error, Interrupted):
+                    return self._interrupted(live)
+                self.complain(error, place)
+                return Outcome.ERROR
+        self._account(live, rows, notices, time.monotonic() - started)
+        return Outcome.OK
+
+    def show(self, table: pa.Table) -> None:
+        """Print a finished table in the current mode."""
+        FORMATS[self.mode](Rows.of(table), self.screen)
+
+    def complain(self, error: Exception, place: str = "") -> None:
+        """Print an error, with its place."""
+        self.screen.err.line(f"{place + ': ' if place else ''}{_words(error)}", "red")
+
+    def _fetch(self, sql: str, live: Live) -> tuple[int | None, list[str]]:
+        """Run and print; the number of rows (``None``: the statement has no result) and the notices."""
+        self.connection.progress_listener = live.update
+        set_progress(live.fetch)
+        try:
+            result = self.connection.sql(sql)
+            if result is None:
+                return None, _notices(live)
+            rows = Rows(result.columns, result.types, _watched(result, live))
+            count = self._format(sql)(rows, self.screen)
+            live.latest = result.progress or live.latest
+            return count, list(result.notices)
+        finally:
+            self.connection.progress_listener = None
+            set_progress(None)
+            live.stop()
+
+    def _format(self, sql: str) -> Format:
+        return write_raw if self.mode == "table" and _EXPLAIN.match(sql) else FORMATS[self.mode]
+
+    def _interrupted(self, live: Live) -> Outcome:
+        live.stop()
+        kept = answers_kept(live.latest) if live.latest else 0
+        said = (
+            f" {kept:,} answer{' is' if kept == 1 else 's are'} kept; the same query goes on from there."
+            if kept
+            else ""
+        )
+        self.screen.err.line(f"Interrupted.{said}", "yellow")
+        return Outcome.INTERRUPTED
+
+    def _account(self, live: Live, rows: int | None, notices: list[str], seconds: float) -> None:
+        for notice in notices:
+            self.screen.err.line(notice, "yellow")
+        if live.latest is not None and live.latest.sites:
+            self.screen.err.line(bill(live.latest, rows, seconds), "dim")
+        elif self.timer:
+            self.screen.err.line(f"Run time: {seconds:.3f} s", "dim")
+
+
+def _watched(result: Result, live: Live) -> Iterator[pa.RecordBatch]:
+    for batch in result.batches():
+        with live.held():
+            yield batch
+    live.stop()
+
+
+def _notices(live: Live) -> list[str]:
+    return list(live.latest.notices) if live.latest else []
+
+
+def _words(error: Exception) -> str:
+    """The message, labelled with its kind unless DuckDB did so; an error that is nobody's announced one names its class."""
+    message = str(error) or type(error).__name__
+    if _OWN_LABEL.match(message):
+        return message
+    if isinstance(error, Error):
+        return f"Error: {message}"
+    return f"{type(error).__name__}: {message}"
+
+
+@contextmanager
+def interruptible(stop: Callable[[], None]) -> Iterator[threading.Event]:
+    """Ctrl-C calls ``stop``; the event says that it did. A second Ctrl-C raises ``KeyboardInterrupt``."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+        stop()
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

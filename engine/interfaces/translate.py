@@ -1,0 +1,46 @@
+"""DuckDB's errors as ours, so that one ``except`` tree serves both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from .. import errors
+
+_KINDS: tuple[tuple[type[Exception], type[errors.Error]], ...] = (
+    (duckdb.ParserException, errors.ParseError),
+    (duckdb.SyntaxException, errors.ParseError),
+    (duckdb.InterruptException, errors.Interrupted),
+    (duckdb.ConstraintException, errors.IntegrityError),
+    (duckdb.NotImplementedException, errors.NotSupportedError),
+    (duckdb.InternalException, errors.InternalError),
+    (duckdb.ConversionException, errors.DataError),
+    (duckdb.OutOfRangeException, errors.DataError),
+    (duckdb.TypeMismatchException, errors.DataError),
+    (duckdb.InvalidInputException, errors.ProgrammingError),
+    (duckdb.BinderException, errors.ProgrammingError),
+    (duckdb.CatalogException, errors.ProgrammingError),
+    (duckdb.ProgrammingError, errors.ProgrammingError),
+    (duckdb.IntegrityError, errors.IntegrityError),
+    (duckdb.DataError, errors.DataError),
+    (duckdb.NotSupportedError, errors.NotSupportedError),
+    (duckdb.OperationalError, errors.OperationalError),
+    (duckdb.Error, errors.DatabaseError),
+)
+
+
+def translate(error: duckdb.Error) -> errors.Error:
+    """Our error for one of DuckDB's; its own message, which points at the place, is kept."""
+    kind = next(ours for theirs, ours in _KINDS if isinstance(error, theirs))
+    return kind(str(error))
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise our errors for DuckDB's."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise translate(error) from error

@@ -1,0 +1,91 @@
+"""EMBEDDED: calls that no plan can lift stay in the text, as vectorised Arrow functions that ask through the same runtime."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ..dataflow import loop
+from ..dataflow.run import QueryRun
+from ..plan.nodes import SemanticCall
+from .duck import Duck
+from .operators.call import CallStage, run_call
+from .stages import Stages, output_field
+
+
+class Lookups:
+    """Look-up functions of one query on the user's connection."""
+
+    def __init__(self, duck: Duck, run: QueryRun, stages: Stages) -> None:
+        self._duck, self._run, self._stages = duck, run, stages
+        self._names: list[str] = []
+
+    def register(self, calls: tuple[SemanticCall, ...]) -> None:
+        """Create one function per call."""
+        for call in calls:
+            name = f"__anser_{call.output.name}"
+            stage = self._stages.stage(call)
+            create_lookup(self._duck.connection, name, stage, self._run)
+            self._names.append(name)
+
+    def unregister(self) -> None:
+        """Remove them."""
+        names, self._names = self._names, []
+        if names:
+            self._duck.settle()
+        for name in names:
+            self._duck.connection.remove_function(name)
+
+
+def create_lookup(connection: duckdb.DuckDBPyConnection, name: str, stage: CallStage, run: QueryRun) -> None:
+    """Make ``name(dynamic arguments…)`` a function of the connection.
+
+    Never DEFAULT null handling (it forbids NULL results); side effects on, so that planning does not call it.
+    """
+    connection.create_function(
+        name,
+        arrow_function(stage, run),
+        None,
+        arrow_duckdb_type(output_field(stage.call).type),
+        type="arrow",  # type: ignore[arg-type,unused-ignore]
+        null_handling="special",  # type: ignore[arg-type,unused-ignore]
+        side_effects=True,
+    )
+
+
+def arrow_duckdb_type(arrow: pa.DataType) -> Any:
+    """The DuckDB type as which an Arrow type arrives."""
+    with duckdb.connect() as bare:
+        return bare.from_arrow(pa.table([pa.array([], arrow)], names=["x"])).types[0]
+
+
+def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
+    """A function of Arrow columns that answers a chunk by running the call operator on it."""
+
+    def look_up(*columns: Any) -> pa.ChunkedArray:
+        size = len(columns[0]) if columns else 1
+        names = stage.call.arguments
+        arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
+        batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
+        answered = loop.submit(_answer(batch, stage, run)).result()
+        return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=output_field(stage.call).type)
+
+    return look_up
+
+
+def _rows(size: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(size)], names=["__row"])
+
+
+async def _answer(batch: pa.RecordBatch, stage: CallStage, run: QueryRun) -> list[pa.RecordBatch]:
+    async def once() -> AsyncIterator[pa.RecordBatch]:
+        yield batch
+
+    try:
+        return [b async for b in run_call(once(), stage, run, None)]
+    except BaseException as error:
+        run.fail(error)  # DuckDB hands on only the text
+        raise

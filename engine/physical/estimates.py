@@ -1,0 +1,202 @@
+"""EXPLAIN: the plan with what it will cost, from a sample of its relational parts; nothing is asked of a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+from ...optimizer.context import Measured
+from ...optimizer.cost.estimate import NodeEstimate, SourceSample, estimate
+from ...optimizer.pipeline import Optimized
+from ...udfs.models.base import Embed, Generate, Request
+from ...udfs.models.prices import estimate_usd
+from ..dataflow.progress import QueryProgress, SiteProgress
+from ..plan.nodes import Call, Plan, Relation, SemanticCall
+from ..plan.render import Path, nodes_with_paths, render, to_json
+from ..plan.walk import calls, names
+from .duck import Duck
+from .fragments import relational_sql
+from .model_pool import ModelPool
+from .stages import Stages
+
+SAMPLE_ROWS = 2000
+TOKENISED_ROWS = 64
+CHARACTERS_PER_TOKEN = 4.0
+"""A rule of thumb for English in byte-pair vocabularies; figures made with it are marked ≈."""
+
+
+class Planned(Protocol):
+    """What is to be explained."""
+
+    @property
+    def plan(self) -> Relation:
+        """The plan to run."""
+        ...
+
+    @property
+    def optimized(self) -> Optimized:
+        """The optimizer's result."""
+        ...
+
+    @property
+    def embedded(self) -> str:
+        """Why the calls stay in the text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A plan for people (``text``) and for programs (``json``)."""
+
+    text: str
+    json: str
+
+
+def explain(
+    duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progress: QueryProgress | None
+) -> Explained:
+    """Explain a plan.
+
+    Parameters
+    ----------
+    progress : the figures of a finished run, for ANALYZE; ``None``: estimates only.
+    """
+    plan = planned.plan
+    samples = _samples(duck, plan, stages)
+    figures = estimate(plan, samples, _price(pool))
+    notes = {path: _notes(node, figures.get(path), stages, progress) for path, node in nodes_with_paths(plan)}
+    head = [f"mode: {mode(planned)}", f"rules: {', '.join(planned.optimized.fired) or 'none fired'}"]
+    head += [_embedded_line(c, progress) for c in plan.embedded]
+    foot = _total(figures, plan) if progress is None else _actual_total(progress)
+    text = "\n".join([*head, "", render(plan, notes), "", foot])
+    document = {"mode": mode(planned), "rules": planned.optimized.fired, "plan": json.loads(to_json(plan, notes)), "total": foot}
+    return Explained(text, json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def mode(planned: Planned) -> str:
+    """STREAM, STAGE or EMBEDDED, in words."""
+    if planned.plan.embedded:
+        return f"EMBEDDED (look-up functions inside DuckDB: {planned.embedded})"
+    if planned.plan.session:
+        return "STAGE (answers are materialised, then the statement runs on your connection)"
+    return "STREAM (your connection → model calls → a private DuckDB connection)"
+
+
+def _samples(duck: Duck, plan: Plan, stages: Stages) -> dict[Path, SourceSample]:
+    """Measure every relational part that feeds a call and needs no answers itself."""
+    found: dict[Path, SourceSample] = {}
+    tops = [(p, n) for p, n in nodes_with_paths(plan) if _feeds_calls(plan, p) and relational_sql(n) is not None]
+    for path, node in tops:
+        if any(path[: len(p)] == p and path != p for p, _ in tops):
+            continue
+        relational = relational_sql(node)
+        if relational is None or any(calls(i.plan) for i in relational[1].inputs):
+            continue
+        above = [n.call for _, n in nodes_with_paths(plan) if isinstance(n, Call) and set(n.call.arguments) <= names(node)]
+        found[path] = _sample(duck, relational[0], above, stages)
+    return found
+
+
+def _feeds_calls(plan: Plan, path: Path) -> bool:
+    node: Plan = plan
+    met = False
+    from ..plan.walk import children
+
+    for step in path:
+        met = met or isinstance(node, Call)
+        node = children(node)[step]
+    return met
+
+
+def _sample(duck: Duck, sql: str, above: Sequence[SemanticCall], stages: Stages) -> SourceSample:
+    rows = duck.table(f"SELECT * FROM ({sql}) AS __part LIMIT {SAMPLE_ROWS}").to_pylist()
+    count = Measured(float(len(rows)), "exact count") if len(rows) < SAMPLE_ROWS else _cardinality(duck, sql)
+    distinct, tokens = {}, {}
+    for call in above:
+        inputs = [tuple(r[a] for a in call.arguments) for r in rows]
+        asked = [i for i in inputs if all(v is not None for v in i)]
+        unique = {repr(i): i for i in asked}
+        distinct[call.site] = len(unique) / len(rows) if rows else 0.0
+        tokens[call.site] = _mean_tokens(list(unique.values())[:TOKENISED_ROWS], call, stages)
+    return SourceSample(count, len(rows), distinct, tokens)
+
+
+def _cardinality(duck: Duck, sql: str) -> Measured:
+    plan = json.loads(duck.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall()[0][1])
+    node: Any = plan[0]
+    while node and "Estimated Cardinality" not in node.get("extra_info", {}):
+        node = node["children"][0] if node.get("children") else None
+    if node is None:
+        return Measured(float(SAMPLE_ROWS), "at least")
+    return Measured(float(str(node["extra_info"]["Estimated Cardinality"]).lstrip("~")), "DuckDB estimate")
+
+
+def _mean_tokens(inputs: list[tuple[Any, ...]], call: SemanticCall, stages: Stages) -> float:
+    task = stages.stage(call).task
+    sizes = [sum(_characters(r) for r in task.requests(i)) for i in inputs]
+    return sum(sizes) / len(sizes) / CHARACTERS_PER_TOKEN if sizes else 0.0
+
+
+def _characters(request: Request) -> int:
+    match request:
+        case Generate():
+            return len(request.system) + len(request.user)
+        case Embed():
+            return len(request.text)
+
+
+def _price(pool: ModelPool) -> Any:
+    def price(model: str, tokens_in: float, tokens_out: float) -> float | None:
+        return estimate_usd(pool.find(model), int(tokens_in), int(tokens_out)).usd
+
+    return price
+
+
+def _notes(node: Plan, figures: NodeEstimate | None, stages: Stages, progress: QueryProgress | None) -> list[str]:
+    lines = list(figures.lines()) if figures is not None and (isinstance(node, Call) or progress is None) else []
+    if isinstance(node, Call):
+        site = progress.sites.get(node.call.site) if progress is not None else None
+        lines = [f"estimated: {line}" for line in lines] + [f"actual: {_actual(site)}"] if site is not None else lines
+        noted = dict(stages.stage(node.call).task.notes())
+        lines += [f"{key}: {value}" for key, value in noted.items()]
+    return lines
+
+
+def _embedded_line(call: SemanticCall, progress: QueryProgress | None) -> str:
+    site = progress.sites.get(call.site) if progress is not None else None
+    return f"call: {call.site} model={call.options['model']}" + (f"  actual: {_actual(site)}" if site else "")
+
+
+def _actual(site: SiteProgress) -> str:
+    cost = "cost unknown" if site.unpriced else f"${site.cost_usd:,.4f}"
+    return (
+        f"rows={site.rows_in:,} calls={site.calls:,} cached={site.cached:,} shared={site.shared:,} failed={site.failed:,} "
+        f"tokens in={site.tokens_in:,} tokens out={site.tokens_out:,} {cost}"
+    )
+
+
+def _total(figures: dict[Path, NodeEstimate], plan: Plan) -> str:
+    made = [figures[p] for p, n in nodes_with_paths(plan) if isinstance(n, Call) and p in figures]
+    known = [f.calls.value for f in made if f.calls is not None]
+    money = [f.money.value for f in made if f.money is not None]
+    tokens = [f.tokens_in.value for f in made if f.tokens_in is not None]
+    cost = f"${sum(money):,.4f}" if len(money) == len(made) else "cost unknown"
+    if len(known) < len(made) or not made:
+        return "total: calls cannot be estimated before the rows are known"
+    return f"total: calls≈{sum(known):,.0f} tokens in≈{sum(tokens):,.0f} {cost} (before the cache; answers in the store are free)"
+
+
+def _actual_total(progress: QueryProgress) -> str:
+    seconds = (progress.finished or progress.started) - progress.started
+    cost = "cost unknown" if progress.cost_usd is None else f"${progress.cost_usd:,.4f}"
+    sites = progress.sites.values()
+    source = f" ({progress.price_source})" if progress.price_source else ""
+    return (
+        f"total: calls={progress.calls:,} cached={sum(s.cached for s in sites):,} tokens in={sum(s.tokens_in for s in sites):,} "
+        f"tokens out={sum(s.tokens_out for s in sites):,} {cost}{source} in {seconds:.2f} s"
+    )
+
+

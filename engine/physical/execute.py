@@ -1,0 +1,168 @@
+"""Runs a plan: opens the DuckDB fragment at the bottom, strings the semantic operators on it, and reads them from the top.
+
+Preparation (registering inputs, opening readers) happens in the caller's thread; the operators run on the shared event
+loop; DuckDB pulls the finished batches from threads of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from ..dataflow import loop, streams
+from ..dataflow.bridge import from_reader, to_reader
+from ..dataflow.demand import Demand as Wanted
+from ..dataflow.run import QueryRun
+from ..errors import InternalError
+from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort
+from ..plan.walk import calls
+from .duck import ROWS_PER_BATCH, Duck, Spool
+from .fragments import over, relational_sql
+from .embedded import Lookups
+from .operators.call import run_call
+from .operators.fragment import BATCH, BatchQuery, run_fragment
+from .stages import Stages, output_field
+from .travel import restored
+
+Batches = AsyncIterator[pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """Batches to come, and their schema."""
+
+    schema: pa.Schema
+    batches: Batches
+
+
+class Executor:
+    """One execution of one plan. Not reusable; :meth:`close` gives back what it registered."""
+
+    def __init__(self, duck: Duck, run: QueryRun, stages: Stages) -> None:
+        self._duck, self._run, self._stages = duck, run, stages
+        self._registered: list[str] = []
+        self._lookups = Lookups(duck, run, stages)
+        self._bare: list[duckdb.DuckDBPyConnection] = []
+
+    def read(self, plan: Relation) -> Spool:
+        """Open the result of a whole plan."""
+        if plan.session:
+            self._have(plan.inputs)
+            self._lookups.register(plan.embedded)
+            return self._duck.open(plan.sql)
+        (item,) = plan.inputs
+        pipe = self._pipe(item.plan, None)
+        bare = self._duck.bare()
+        bare.execute("SET streaming_buffer_size = '1KB'")
+        bare.register("__raw", to_reader(pipe.schema, pipe.batches, self._run))
+        bare.execute(f"CREATE TEMP VIEW {item.name} AS {restored('__raw', item.plan)}")
+        self._bare.append(bare)
+        return Spool(bare.sql(plan.sql).to_arrow_reader(ROWS_PER_BATCH))
+
+    def interrupt(self) -> None:
+        """Stop what runs on private connections."""
+        for bare in list(self._bare):
+            bare.interrupt()
+
+    def close(self) -> None:
+        """Unregister inputs and look-ups, close private connections."""
+        for bare in self._bare:
+            bare.close()
+        self._bare = []
+        if self._registered:
+            self._duck.unregister(self._registered)
+            self._registered = []
+        self._lookups.unregister()
+
+    def _have(self, inputs: tuple[Input, ...]) -> None:
+        """Materialise inputs and show them to the user's connection (STAGE)."""
+        tables = {i.name: self._table(i.plan) for i in inputs if i.name not in self._registered}
+        self._registered += tables
+        self._duck.register(tables)
+
+    def _table(self, plan: Plan) -> pa.Table:
+        if isinstance(plan, Relation):
+            spool = self.read(plan)
+            return pa.Table.from_batches(list(spool), schema=spool.schema)
+        pipe = self._pipe(plan, None)
+        batches = loop.submit(_collect(pipe.batches)).result()
+        return pa.Table.from_batches(batches, schema=pipe.schema)
+
+    def _pipe(self, plan: Plan, wanted: Wanted | None) -> Pipe:
+        relational = relational_sql(plan)
+        if relational is not None:
+            sql, leaf = relational
+            self._have(leaf.inputs)
+            spool = self._duck.open(sql)
+            return Pipe(spool.schema, from_reader(spool, self._run, self._duck.interrupt))
+        match plan:
+            case Call():
+                return self._call(plan, wanted)
+            case Demand():
+                return self._demand(plan)
+            case Compute() | Filter() | Keep() | Sort():
+                return self._fragment(plan, wanted)
+        raise InternalError(f"No operator runs {type(plan).__name__}.")
+
+    def _call(self, plan: Call, wanted: Wanted | None) -> Pipe:
+        stage = self._stages.stage(plan.call)
+        lowest = not calls(plan.input)
+        below = self._pipe(plan.input, None if lowest else wanted)
+        batches = run_call(below.batches, stage, self._run, wanted if lowest else None)
+        return Pipe(below.schema.append(output_field(plan.call)), batches)
+
+    def _demand(self, plan: Demand) -> Pipe:
+        made = [self._stages.stage(c.call) for c in calls(plan.input)]
+        cap = max((s.caller.concurrency for s in made), default=1)
+        wanted = Wanted(plan.rows, cap)
+        below = self._pipe(plan.input, wanted)
+        return Pipe(below.schema, _until(below.batches, wanted))
+
+    def _fragment(self, plan: Compute | Filter | Keep | Sort, wanted: Wanted | None) -> Pipe:
+        """A run of relational nodes above a call becomes one query, applied to each batch."""
+        nodes: list[Compute | Filter | Keep | Sort] = []
+        below: Plan = plan
+        while isinstance(below, Compute | Filter | Keep | Sort):
+            nodes.append(below)
+            below = below.input
+        pipe = self._pipe(below, wanted)
+        source = restored(BATCH, below)
+        sql = f"({source}) AS __batch_in"
+        for node in reversed(nodes):
+            sql = over(node, sql) if node is nodes[0] else f"({over(node, sql)}) AS __below"
+        if any(isinstance(n, Sort) for n in nodes) or not self._binds(sql, pipe.schema):
+            return self._barrier(sql, pipe)
+        query = BatchQuery(self._duck.bare(), sql)
+        schema = query.apply(pa.RecordBatch.from_pylist([], schema=pipe.schema)).schema
+        return Pipe(schema, run_fragment(pipe.batches, query, wanted))
+
+    def _binds(self, sql: str, schema: pa.Schema) -> bool:
+        """Whether the text means something, and the same, without the user's session."""
+        return self._duck.binds_bare(sql, BATCH, schema)
+
+    def _barrier(self, sql: str, pipe: Pipe) -> Pipe:
+        """The text needs the user's connection, which is still busy with the rows below: read them all first."""
+        table = pa.Table.from_batches(loop.submit(_collect(pipe.batches)).result(), schema=pipe.schema)
+        name = f"__stage{len(self._registered)}"
+        self._registered.append(name)
+        self._duck.register({name: table})
+        spool = self._duck.open(sql.replace(BATCH, name, 1))
+        return Pipe(spool.schema, from_reader(spool, self._run, self._duck.interrupt))
+
+
+async def _collect(batches: Batches) -> list[pa.RecordBatch]:
+    async with streams.closing(batches):
+        return [b async for b in batches]
+
+
+async def _until(batches: Batches, wanted: Wanted) -> Batches:
+    """Count what arrives, and stop when it is enough."""
+    async with streams.closing(batches):
+        async for batch in batches:
+            wanted.passed(batch.num_rows)
+            yield batch
+            if wanted.done():
+                return

@@ -1,0 +1,46 @@
+"""Relational plans as one DuckDB text: whatever holds no semantic call nests into a single query."""
+
+from __future__ import annotations
+
+from ..plan.nodes import Compute, Demand, Filter, Keep, Plan, Relation, Sort, Source
+from ..plan.walk import columns
+
+
+def source_sql(source: Source) -> str:
+    """The Source with its outputs renamed to plan columns."""
+    names = ", ".join(c.name for c in columns(source))
+    items = ", ".join(i.sql for i in source.items)
+    from_sql = f" FROM {source.from_sql}" if source.from_sql else ""
+    limit = f" LIMIT {source.limit}" if source.limit is not None else ""
+    return f"{source.prelude}SELECT * FROM (SELECT {items}{from_sql}) AS __source({names}){limit}"
+
+
+def over(plan: Compute | Filter | Keep | Sort | Demand, inner: str) -> str:
+    """One node over a FROM item."""
+    match plan:
+        case Compute():
+            added = ", ".join(f"{c.expr.sql} AS {c.column.name}" for c in plan.columns)
+            return f"SELECT *, {added} FROM {inner}"
+        case Filter():
+            return f"SELECT * FROM {inner} WHERE {plan.predicate.sql}"
+        case Keep():
+            return f"SELECT {', '.join(plan.names) or '1 AS __none'} FROM {inner}"
+        case Sort():
+            limit = f" LIMIT {plan.limit}" if plan.limit is not None else ""
+            return f"SELECT * FROM {inner} ORDER BY {plan.keys.sql}{limit}"
+        case Demand():
+            return f"SELECT * FROM {inner}"
+
+
+def relational_sql(plan: Plan) -> tuple[str, Source | Relation] | None:
+    """The query of a plan without calls down to its leaf, and the leaf (whose inputs are to be had first); else ``None``."""
+    match plan:
+        case Source():
+            return source_sql(plan), plan
+        case Relation():
+            return plan.sql, plan
+        case Compute() | Filter() | Keep() | Sort() | Demand():
+            below = relational_sql(plan.input)
+            return below and (over(plan, f"({below[0]}) AS __below"), below[1])
+        case _:
+            return None

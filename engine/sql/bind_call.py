@@ -1,0 +1,201 @@
+"""A located call to a bound one: constants evaluated, options checked, the result type known."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from ...udfs.spec import DYNAMIC, Arguments, Option, Parameter, SemanticFunction
+from ..errors import BindError
+from ..types import VARCHAR, SqlType, details_type, parse_type
+from .catalog import Catalog
+from .locate import LocatedCall, position
+from .tokens import Range, Text
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("takes a non-empty string")
+    return value
+
+
+def _on_error(value: Any) -> str:
+    if value not in ("null", "fail", "details"):
+        raise ValueError("takes 'null', 'fail' or 'details'")
+    return str(value)
+
+
+def _temperature(value: Any) -> float:
+    if isinstance(value, bool) or not 0 <= float(value) <= 2:
+        raise ValueError("takes a number from 0 to 2")
+    return float(value)
+
+
+def _max_tokens(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value or int(value) < 1:
+        raise ValueError("takes a whole number of tokens, at least 1")
+    return int(value)
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("takes true or false")
+    return value
+
+
+COMMON_OPTIONS = (
+    Option("model", _text, "model to ask, by its name in SHOW MODELS"),
+    Option(
+        "on_error", _on_error, "what a failed row becomes: 'null', 'fail' or 'details' (a STRUCT of value and error)"
+    ),
+    Option("temperature", _temperature, "0 (always the likeliest answer) to 2"),
+    Option("max_tokens", _max_tokens, "length cap of an answer, in tokens"),
+    Option("cache", _boolean, "reuse stored answers"),
+)
+
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCall:
+    """A call without its place in a plan.
+
+    ``dynamic`` lists the positions evaluated per row; positions beyond the located arguments are columns that only a
+    template names (``LLM_FILTER('{body} is rude')``). ``type`` is the result's.
+    """
+
+    located: LocatedCall
+    arguments: Arguments
+    dynamic: tuple[int, ...]
+    type: SqlType
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
+    """Check a call against its declaration.
+
+    Raises
+    ------
+    BindError : too few or many arguments, a constant that is none, an unknown option, model or type.
+    """
+    function = located.function
+    _check_count(text, located)
+    options = _options(text, located, catalog)
+    capabilities = _capabilities(text, located, catalog, options)
+    constants = tuple(
+        _constant(text, argument, parameter, catalog)
+        for argument, parameter in zip(located.arguments, _parameters(function), strict=False)
+    )
+    texts = tuple(text.source(a) for a in located.arguments)
+    named = template_columns(function, constants, texts)
+    arguments = Arguments(
+        constants=constants + (DYNAMIC,) * len(named),
+        types=(VARCHAR,) * (len(constants) + len(named)),
+        texts=texts + named,
+        options=options,
+    )
+    try:
+        function.lower(arguments, capabilities)
+        result = function.returns(arguments, capabilities)
+    except ValueError as error:
+        raise BindError(f"{function.sql_name}: {error}", position(text, located.whole), function.sql_name) from None
+    if options["on_error"] == "details":
+        result = details_type(result)
+    dynamic = tuple(i for i, value in enumerate(arguments.constants) if value is DYNAMIC)
+    return BoundCall(located, arguments, dynamic, result, options)
+
+
+def template_columns(function: SemanticFunction, constants: tuple[Any, ...], texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns that a literal template names in braces and that are not among the arguments, in order, once each."""
+    if not (function.parameters[-1].variadic and isinstance(constants[0], str)):
+        return ()
+    given = {t.lower() for t in texts} | {t.rpartition(".")[2].lower() for t in texts}
+    names = dict.fromkeys(_PLACEHOLDER.findall(constants[0]))
+    return tuple(name for name in names if name.lower() not in given)
+
+
+def _parameters(function: SemanticFunction) -> list[Parameter]:
+    """Positional parameters, the last repeated for ever if variadic."""
+    parameters = list(function.parameters)
+    if parameters and parameters[-1].variadic:
+        parameters += [parameters[-1]] * 1000
+    return parameters
+
+
+def _check_count(text: Text, located: LocatedCall) -> None:
+    function, given = located.function, len(located.arguments)
+    required = sum(not (p.optional or p.variadic) for p in function.parameters)
+    most = None if any(p.variadic for p in function.parameters) else len(function.parameters)
+    if given < required or (most is not None and given > most):
+        signature = ", ".join(
+            f"{p.name}{'…' if p.variadic else ''}{'?' if p.optional else ''}" for p in function.parameters
+        )
+        raise BindError(
+            f"{function.sql_name} takes ({signature}); {given} arguments are given.",
+            position(text, located.whole),
+            function.sql_name,
+        )
+
+
+def _options(text: Text, located: LocatedCall, catalog: Catalog) -> dict[str, Any]:
+    function, settings = located.function, catalog.settings
+    known = {o.name: o for o in (*COMMON_OPTIONS, *function.options)}
+    model = settings.llm_model if function.model_kind == "generate" else settings.llm_embedding_model
+    values: dict[str, Any] = {"model": model, "on_error": settings.llm_on_error, "cache": settings.llm_cache}
+    for name, where in located.options.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=2) or sorted(known)[:0]
+            raise BindError(
+                f"{function.sql_name} has no option {name}; it takes {', '.join(sorted(known))}.",
+                position(text, where),
+                name,
+                near,
+            )
+        try:
+            values[name] = known[name].check(_evaluate(text, where, catalog))
+        except (ValueError, TypeError) as error:
+            raise BindError(f"{function.sql_name}: option {name} {error}.", position(text, where), name) from None
+    return values
+
+
+def _capabilities(text: Text, located: LocatedCall, catalog: Catalog, options: Mapping[str, Any]) -> Any:
+    function = located.function
+    place = position(text, located.options.get("model", located.whole))
+    try:
+        capabilities = catalog.capabilities(options["model"])
+    except BindError as error:
+        raise BindError(error.message.partition(" Did you mean")[0], place, error.name, error.candidates) from None
+    if function.model_kind == "embed" and not capabilities.embeds:
+        raise BindError(f"{function.sql_name} needs an embedding model; {options['model']} has no embeddings.", place)
+    if function.model_kind == "generate" and not capabilities.generates:
+        raise BindError(f"{function.sql_name} needs a text model; {options['model']} only embeds.", place)
+    return capabilities
+
+
+def _constant(text: Text, where: Range, parameter: Parameter, catalog: Catalog) -> Any:
+    if parameter.kind == "constant":
+        try:
+            return _evaluate(text, where, catalog)
+        except BindError:
+            raise BindError(f"{parameter.name} must be a constant.", position(text, where), parameter.name) from None
+    if where.hi - where.lo == 1 and text.word(where.lo)[:1] in ("'", "$", "e", "E") and text.tokens[where.lo].quoted:
+        return _evaluate(text, where, catalog)
+    return DYNAMIC
+
+
+def _evaluate(text: Text, where: Range, catalog: Catalog) -> Any:
+    try:
+        return catalog.constant(text.source(where))
+    except duckdb.Error as error:
+        raise BindError(f"This must be a constant: {error}", position(text, where)) from None
+
+
+def type_of(catalog: Catalog, sql: str) -> SqlType:
+    """Type of a one-column query."""
+    return parse_type(catalog.describe(sql)[0][1])

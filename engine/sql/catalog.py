@@ -1,0 +1,45 @@
+"""What the binder needs to know of the outside world: DuckDB's opinion, the functions, the models, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ...udfs.models.base import Capabilities
+from ...udfs.spec import SemanticFunction
+from ..settings import Settings
+
+
+class Catalog(Protocol):
+    """The binder's oracle; the session implements it over the user's connection."""
+
+    @property
+    def settings(self) -> Settings:
+        """The connection's settings."""
+        ...
+
+    @property
+    def functions(self) -> Mapping[str, SemanticFunction]:
+        """Semantic functions by every name they have."""
+        ...
+
+    @property
+    def aggregates(self) -> frozenset[str]:
+        """DuckDB's aggregate functions, upper case."""
+        ...
+
+    def describe(self, sql: str, *, private: bool = False) -> list[tuple[str, str]]:
+        """Names and types of a query's result, without running it.
+
+        ``private`` asks a bare connection with this connection's settings: what binds there needs nothing of the session.
+        Raises ``duckdb.Error`` when it does not bind.
+        """
+        ...
+
+    def constant(self, sql: str) -> Any:
+        """The value of an expression without columns."""
+        ...
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What a model can do. Raises BindError for a name that is not in the catalogue."""
+        ...

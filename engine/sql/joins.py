@@ -1,0 +1,64 @@
+"""``JOIN … ON <semantic condition>``: for an inner join the condition is as good in WHERE, where rules can order it."""
+
+from __future__ import annotations
+
+from .bind_block import BlockBinder
+from .guards import split_logical
+from .scope import Unliftable
+from .tokens import Range, Text
+
+_JOIN_WORDS = ("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "SEMI", "ANTI", "ASOF", "NATURAL", "CROSS", "POSITIONAL")
+
+
+def lift_conditions(binder: BlockBinder) -> list[Range]:
+    """Take semantic conjuncts out of the ON clauses and return them.
+
+    Raises
+    ------
+    Unliftable : the join is not inner, a RIGHT or FULL join would see the difference, or a call stands elsewhere in FROM.
+    """
+    text, where = binder.text, binder.from_range
+    remaining = set(binder.calls_in(where)) if where else set()
+    if not remaining:
+        return []
+    tops = list(text.top(where))
+    if any(text.word(i) in ("RIGHT", "FULL") and text.word(i + 1) in ("JOIN", "OUTER") for i in tops):
+        raise Unliftable("a semantic join condition beside a RIGHT or FULL join")
+    taken: list[Range] = []
+    for on in (i for i in tops if text.word(i) == "ON"):
+        condition = Range(on + 1, _end(text, tops, on, where.hi))
+        conjuncts = split_logical(text, condition, "AND")
+        semantic = [c for c in conjuncts if binder.calls_in(c)]
+        if not semantic:
+            continue
+        _check_inner(text, on, where)
+        binder.splice.replace(condition, _rest(binder, [c for c in conjuncts if c not in semantic]))
+        taken += semantic
+        remaining -= {s for c in semantic for s in binder.calls_in(c)}
+    if remaining:
+        raise Unliftable("a call stands in FROM outside an ON condition")
+    return taken
+
+
+def _rest(binder: BlockBinder, conjuncts: list[Range]) -> str:
+    return " AND ".join(f"({binder.splice.render(c)[0]})" for c in conjuncts) or "TRUE"
+
+
+def _end(text: Text, tops: list[int], on: int, hi: int) -> int:
+    """Where an ON condition ends: at the next join or comma."""
+    for index in tops:
+        if index <= on:
+            continue
+        word = text.word(index)
+        if word in ("JOIN", ",") or (word in _JOIN_WORDS and text.word(index + 1) in ("JOIN", "OUTER", *_JOIN_WORDS)):
+            return index
+    return hi
+
+
+def _check_inner(text: Text, on: int, where: Range) -> None:
+    join = max((i for i in text.top(where) if i < on and text.word(i) == "JOIN"), default=None)
+    if join is None:
+        raise Unliftable("ON without JOIN")
+    kind = text.word(join - 1)
+    if kind in _JOIN_WORDS and kind != "INNER":
+        raise Unliftable(f"a semantic condition in a {kind} JOIN")

@@ -1,0 +1,126 @@
+"""The skeleton of a query, found by its keywords outside brackets: CTEs, set-operation branches, clauses of a SELECT block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .tokens import Range, Text
+
+CLAUSES = (
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP BY",
+    "HAVING",
+    "WINDOW",
+    "QUALIFY",
+    "USING SAMPLE",
+    "ORDER BY",
+    "LIMIT",
+    "OFFSET",
+    "FETCH",
+)
+_TAIL = ("ORDER BY", "LIMIT", "OFFSET", "FETCH")
+_SET_OPERATIONS = ("UNION", "INTERSECT", "EXCEPT")
+
+
+@dataclass(frozen=True, slots=True)
+class Cte:
+    """``name AS (body)``; ``whole`` covers the entry."""
+
+    name: str
+    body: Range
+    whole: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One SELECT. ``clauses`` maps a clause's keyword to what follows it; ``order`` lists them as written."""
+
+    whole: Range
+    clauses: dict[str, Range] = field(default_factory=dict)
+
+    def clause(self, name: str) -> Range:
+        """What follows the keyword; an empty range when the clause is absent."""
+        return self.clauses.get(name, Range(0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """``WITH ctes <branch> UNION … <tail>``. ``body`` excludes the WITH part; a single branch keeps its own tail."""
+
+    whole: Range
+    body: Range
+    ctes: tuple[Cte, ...]
+    recursive: bool
+    branches: tuple[Range, ...]
+
+
+def parse_query(text: Text, where: Range) -> Query:
+    """Split a query into CTEs and branches. Parentheses around all of it are taken off."""
+    where = text.unwrap(where)
+    ctes, recursive, start = _ctes(text, where)
+    body = Range(start, where.hi)
+    cuts = [i for i in text.top(body) if text.word(i) in _SET_OPERATIONS]
+    branches = [text.unwrap(_without_modifiers(text, b)) for b in text.cut(body, cuts)]
+    if len(branches) > 1:
+        branches[-1] = _without_tail(text, branches[-1])
+    return Query(where, body, ctes, recursive, tuple(branches))
+
+
+def parse_block(text: Text, where: Range) -> Block | None:
+    """The clauses of a SELECT block; ``None`` when the range is something else (VALUES, PIVOT, TABLE, …)."""
+    if text.word(where.lo) not in ("SELECT", "FROM"):
+        return None
+    marks = [i for i in text.top(where) if text.word(i) in CLAUSES and not _is_distinct_from(text, i)]
+    clauses: dict[str, Range] = {}
+    for mark, following in zip(marks, [*marks[1:], where.hi], strict=True):
+        if text.word(mark) in clauses:
+            return None
+        clauses[text.word(mark)] = Range(mark + 1, following)
+    return Block(where, clauses) if clauses.get("SELECT") else None
+
+
+def subqueries(text: Text, where: Range) -> list[Range]:
+    """Parenthesised queries anywhere inside the range, outermost only."""
+    found, index = [], where.lo
+    while index < where.hi:
+        if text.word(index) == "(" and text.word(index + 1) in ("SELECT", "WITH", "FROM"):
+            found.append(text.inside(index))
+            index = text.partner[index]
+        index += 1
+    return found
+
+
+def _ctes(text: Text, where: Range) -> tuple[tuple[Cte, ...], bool, int]:
+    if text.word(where.lo) != "WITH":
+        return (), False, where.lo
+    recursive = text.word(where.lo + 1) == "RECURSIVE"
+    ctes: list[Cte] = []
+    begin = index = where.lo + (2 if recursive else 1)
+    while index < where.hi:
+        if text.word(index) == "(" and text.word(index - 1) in ("AS", "MATERIALIZED"):
+            end = text.partner[index]
+            name = text.source(Range(begin, begin + 1))
+            ctes.append(Cte(name, text.inside(index), Range(begin, end + 1)))
+            if text.word(end + 1) != ",":
+                return tuple(ctes), recursive, end + 1
+            begin = index = end + 2
+        else:
+            index = text.partner.get(index, index) + 1
+    return tuple(ctes), recursive, where.hi
+
+
+def _without_modifiers(text: Text, branch: Range) -> Range:
+    lo = branch.lo
+    while text.word(lo) in ("ALL", "DISTINCT", "BY", "NAME", "BY NAME"):
+        lo += 1
+    return Range(lo, branch.hi)
+
+
+def _without_tail(text: Text, branch: Range) -> Range:
+    return Range(branch.lo, next((i for i in text.top(branch) if text.word(i) in _TAIL), branch.hi))
+
+
+def _is_distinct_from(text: Text, index: int) -> bool:
+    return text.word(index) == "FROM" and text.word(index - 1) == "DISTINCT" and text.word(index - 2) in ("IS", "NOT")

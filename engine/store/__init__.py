@@ -1,0 +1,12 @@
+"""What outlives a query: models, answers, call records and row errors, in one SQLite file beside the database.
+
+The store knows nothing of SQL functions or models: an answer is bytes under a 32-byte key, a model a name with options.
+"""
+
+from __future__ import annotations
+
+from .files import data_dir, default_store_path
+from .records import CallRecord, RowError, StoredModel, UsageTotals
+from .store import Store
+
+__all__ = ["CallRecord", "RowError", "Store", "StoredModel", "UsageTotals", "data_dir", "default_store_path"]

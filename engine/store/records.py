@@ -1,0 +1,135 @@
+"""What the store holds, one class a table. Field names are column names, so a record is its own INSERT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
+from typing import Literal
+
+from ..errors import ProgrammingError
+
+Phase = Literal["serve", "calibrate", "reask"]
+Outcome = Literal["ok", "invalid", "error"]
+OptionValue = str | int | float | bool
+
+PREVIEW_CHARS = 200
+SECRET_OPTION = re.compile(
+    r"(api_?)?key|.*(token|password|passwd|secret|credentials?|authorization|headers)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One model call, as it happened.
+
+    Parameters
+    ----------
+    at : Unix time in seconds.
+    query_id, call_site, function, model : who asked: the query, the place in it (``1:LLM_FILTER``), the SQL function
+        and the model's catalogue name.
+    phase : ``serve`` for a row, ``calibrate`` for a probe before the rows, ``reask`` after an invalid answer.
+    key : the request's 32-byte key, under which an answer is kept.
+    tokens_in, tokens_out, tokens_cached : as the server counted them; ``None`` if it did not say.
+    seconds : wall time of the call.
+    retries : failed attempts before it.
+    cost_usd : US dollars; ``None`` is "unknown", never "free".
+    outcome, error : what became of it.
+    """
+
+    at: float
+    query_id: str
+    call_site: str
+    function: str
+    model: str
+    phase: Phase
+    key: bytes
+    tokens_in: int | None
+    tokens_out: int | None
+    tokens_cached: int | None
+    seconds: float
+    retries: int
+    cost_usd: float | None
+    outcome: Outcome
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A row that became NULL, and why. ``input_preview`` is kept to 200 characters."""
+
+    at: float
+    query_id: str
+    call_site: str
+    function: str
+    model: str
+    input_preview: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model as ``CREATE MODEL`` left it; names compare without regard to (ASCII) case."""
+
+    name: str
+    provider: str
+    options: Mapping[str, OptionValue]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """What one query's calls add up to.
+
+    Sums are over the calls whose figure is known; ``unknown_token_calls`` and ``unknown_cost_calls`` count the others.
+    A sum is ``None`` when there were calls and not one of them had a figure.
+    """
+
+    calls: int
+    failed_calls: int
+    retries: int
+    seconds: float
+    tokens_in: int | None
+    tokens_out: int | None
+    tokens_cached: int | None
+    cost_usd: float | None
+    unknown_token_calls: int
+    unknown_cost_calls: int
+
+
+CALL_COLUMNS = tuple(field.name for field in fields(CallRecord))
+ERROR_COLUMNS = tuple(field.name for field in fields(RowError))
+_call_values = attrgetter(*CALL_COLUMNS)
+_error_values = attrgetter(*ERROR_COLUMNS)
+
+
+def call_row(record: CallRecord) -> tuple[object, ...]:
+    """``record`` as values for SQLite."""
+    return tuple(map(_storable, _call_values(record)))
+
+
+def error_row(error: RowError) -> tuple[object, ...]:
+    """``error`` as values for SQLite, its preview cut."""
+    cut = replace(error, input_preview=error.input_preview[:PREVIEW_CHARS])
+    return tuple(map(_storable, _error_values(cut)))
+
+
+def _storable(value: object) -> object:
+    """Replace lone surrogates, which text from servers may hold and SQLite cannot: they must not cost an answer."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode(errors="replace").decode()
+    return value
+
+
+def refuse_secrets(options: Mapping[str, OptionValue]) -> None:
+    """Last line of defence: no option that by its name holds a secret reaches the file.
+
+    >>> refuse_secrets({"api_key_env": "OPENAI_API_KEY", "max_tokens": 5})
+    """
+    for name in options:
+        if SECRET_OPTION.fullmatch(name):
+            raise ProgrammingError(
+                f"option {name!r} would write a secret to disk. Put the secret in an environment variable and give the "
+                "variable's name: api_key_env = 'NAME_OF_THE_VARIABLE'."
+            )

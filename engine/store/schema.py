@@ -1,0 +1,80 @@
+"""The tables, and the road from any older version of them to this one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ..errors import OperationalError
+
+APPLICATION_ID = 0x414E5352  # "ANSR": tells our file from any other SQLite database
+
+VERSION_1 = (
+    # A rowid table on purpose: keys are random, so only the narrow index is scattered and payloads are appended.
+    "CREATE TABLE answers (key BLOB NOT NULL UNIQUE, model TEXT NOT NULL, payload BLOB NOT NULL, at REAL NOT NULL)",
+    """CREATE TABLE calls (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, query_id TEXT NOT NULL, call_site TEXT NOT NULL,
+        function TEXT NOT NULL, model TEXT NOT NULL, phase TEXT NOT NULL, key BLOB NOT NULL,
+        tokens_in INTEGER, tokens_out INTEGER, tokens_cached INTEGER, seconds REAL NOT NULL, retries INTEGER NOT NULL,
+        cost_usd REAL, outcome TEXT NOT NULL, error TEXT)""",
+    "CREATE INDEX calls_by_query ON calls (query_id)",
+    """CREATE TABLE errors (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, query_id TEXT NOT NULL, call_site TEXT NOT NULL,
+        function TEXT NOT NULL, model TEXT NOT NULL, input_preview TEXT NOT NULL, error TEXT NOT NULL)""",
+    "CREATE INDEX errors_by_query ON errors (query_id)",
+    """CREATE TABLE models (
+        name TEXT PRIMARY KEY COLLATE NOCASE, provider TEXT NOT NULL, options TEXT NOT NULL,
+        created_at REAL NOT NULL)""",
+)
+
+# Entry i takes version i to i + 1. Append; never edit an entry that was released.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1,)
+
+
+def check_ours(connection: sqlite3.Connection, where: str) -> None:
+    """Refuse, before anything is written, an SQLite database that belongs to another program."""
+    # Tables first: whoever makes ours sets the mark in the same commit, so tables seen without the mark are not ours.
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and _number(connection, "application_id") != APPLICATION_ID:
+        raise OperationalError(
+            f"{where} is an SQLite database, but not an AnserDB store. Nothing in it was changed: "
+            "move it away, or choose another place for the store."
+        )
+
+
+def migrate(connection: sqlite3.Connection, where: str, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
+    """Bring the tables to the version after the last of ``migrations``, in one transaction.
+
+    Raises
+    ------
+    OperationalError : the file was written by a newer AnserDB.
+    """
+    if _number(connection, "user_version") == len(migrations):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again now that we hold the lock: another process may have migrated while we waited for it.
+        _apply(connection, where, migrations)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _apply(connection: sqlite3.Connection, where: str, migrations: Sequence[Sequence[str]]) -> None:
+    version = _number(connection, "user_version")
+    if version > len(migrations):
+        raise OperationalError(
+            f"{where} was written by a newer AnserDB (store version {version}; this one knows {len(migrations)}). "
+            "Upgrade with: pip install --upgrade anserdb"
+        )
+    for step in migrations[version:]:
+        for statement in step:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(migrations)}")
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])

@@ -1,0 +1,244 @@
+"""What outlives a query, in one SQLite file that several processes may use at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from ..errors import InterfaceError, ProgrammingError
+from .files import Handle, Synchronous, connect, open_store, translated
+from .records import (
+    CALL_COLUMNS,
+    ERROR_COLUMNS,
+    CallRecord,
+    OptionValue,
+    RowError,
+    StoredModel,
+    UsageTotals,
+    call_row,
+    error_row,
+    refuse_secrets,
+)
+from .views import ViewName, read_usage, read_view
+from .writer import Writer
+
+KEYS_PER_STATEMENT = 512  # SQLite before 3.32 takes 999 parameters
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+# OR IGNORE: when two processes asked the same thing, the first answer stays, so no reader sees an answer change.
+INSERT_ANSWER = "INSERT OR IGNORE INTO answers (key, model, payload, at) VALUES (?, ?, ?, ?)"
+INSERT_CALL = _insert("calls", CALL_COLUMNS)
+INSERT_ERROR = _insert("errors", ERROR_COLUMNS)
+
+
+class Store:
+    """Answers, call records, row errors and models. Every method may be called from any thread.
+
+    >>> store = Store.open(None)
+    >>> store.put_model("small", "llamacpp", {"path": "small.gguf"}, replace=False)
+    >>> [model.name for model in store.models()]
+    ['small']
+    >>> store.lookup([bytes(32)])
+    {}
+    >>> store.close()
+    """
+
+    def __init__(self, path: Path | None, writing: Handle, reading: Handle) -> None:
+        self.path = path
+        self._pid = os.getpid()
+        self._reading = reading
+        self._writer = Writer(writing, path)
+        weakref.finalize(self, _shut, self._writer, reading, self._pid)  # also runs when the interpreter ends
+
+    @classmethod
+    def open(cls, path: Path | None, *, synchronous: Synchronous = "NORMAL") -> Store:
+        """Open the store at ``path``, making file (mode 0600) and folder if they are missing.
+
+        Parameters
+        ----------
+        path : a file on a local disk; ``None`` keeps everything in memory, for this object alone.
+        synchronous : ``NORMAL`` answers survive the death of the process; ``FULL`` ones also a power cut.
+
+        Raises
+        ------
+        OperationalError : the place is not writable, or the file is damaged, another program's, or a newer AnserDB's.
+        """
+        # Absolute, because later connections must find the same file after a change of directory.
+        place = path and path.absolute()
+        return cls(place, *open_store(place, synchronous))
+
+    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The stored answers among ``keys``. It reads what is committed, by this or any other process."""
+        self._check()
+        found: dict[bytes, bytes] = {}
+        with translated(self.path), self._reading.lock:
+            for chunk in _chunks(keys):
+                sql = f"SELECT key, payload FROM answers WHERE key IN ({_marks(chunk)})"
+                found.update(self._reading.connection.execute(sql, chunk))
+        return found
+
+    def save(self, record: CallRecord, answer: bytes | None) -> Future[None]:
+        """Keep a call's record, and its answer under ``record.key`` unless one is there.
+
+        The future resolves once both are durable, or with ``OperationalError`` if they cannot be written (disk full).
+        """
+        self._check()
+        row = call_row(record)
+
+        def work(connection: sqlite3.Connection) -> None:
+            if answer is not None:
+                connection.execute(INSERT_ANSWER, (record.key, record.model, answer, record.at))
+            connection.execute(INSERT_CALL, row)
+
+        return self._writer.submit(work)
+
+    def save_error(self, error: RowError) -> Future[None]:
+        """Add a line to the error ledger; the future is as for :meth:`save`."""
+        self._check()
+        row = error_row(error)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(INSERT_ERROR, row)
+
+        return self._writer.submit(work)
+
+    def forget(self, *, keys: Iterable[bytes] | None = None, model: str | None = None, everything: bool = False) -> int:
+        """Delete answers: those of ``keys``, those of ``model``, or all. Records of the calls stay; they are the bill.
+
+        Returns
+        -------
+        How many answers were deleted.
+        """
+        self._check()
+        if sum((keys is not None, model is not None, everything)) != 1:
+            raise ValueError("give exactly one of keys, model and everything")
+        wanted = list(keys or ())
+
+        def work(connection: sqlite3.Connection) -> int:
+            if everything:
+                return connection.execute("DELETE FROM answers").rowcount
+            if model is not None:
+                return connection.execute("DELETE FROM answers WHERE model = ? COLLATE NOCASE", [model]).rowcount
+            delete = "DELETE FROM answers WHERE key IN"
+            return sum(connection.execute(f"{delete} ({_marks(chunk)})", chunk).rowcount for chunk in _chunks(wanted))
+
+        return self._writer.submit(work).result()
+
+    def put_model(self, name: str, provider: str, options: Mapping[str, OptionValue], *, replace: bool) -> None:
+        """Remember a model.
+
+        Raises
+        ------
+        ProgrammingError : the name is taken and ``replace`` is false, or an option holds a secret.
+        """
+        self._check()
+        refuse_secrets(options)
+        verb, columns = "REPLACE" if replace else "INSERT OR IGNORE", "(name, provider, options, created_at)"
+        row = (name, provider, json.dumps(dict(options), sort_keys=True, allow_nan=False), time.time())
+
+        def work(connection: sqlite3.Connection) -> None:
+            if not connection.execute(f"{verb} INTO models {columns} VALUES (?, ?, ?, ?)", row).rowcount:
+                raise ProgrammingError(f"model {name!r} exists: change it with CREATE OR REPLACE MODEL")
+
+        self._writer.submit(work).result()
+
+    def drop_model(self, name: str) -> bool:
+        """Forget a model (its answers stay); false if there is none of that name."""
+        self._check()
+
+        def work(connection: sqlite3.Connection) -> bool:
+            return connection.execute("DELETE FROM models WHERE name = ?", [name]).rowcount > 0
+
+        return self._writer.submit(work).result()
+
+    def models(self) -> list[StoredModel]:
+        """The stored models by name."""
+        self._check()
+        sql = "SELECT name, provider, options, created_at FROM models ORDER BY name"
+        with translated(self.path), self._reading.lock:
+            rows = self._reading.connection.execute(sql).fetchall()
+        return [StoredModel(name, provider, json.loads(options), at) for name, provider, options, at in rows]
+
+    def query(self, view: ViewName, *, query_id: str | None = None, limit: int | None = None) -> pa.Table:
+        """A view as an Arrow table.
+
+        Parameters
+        ----------
+        view : ``calls`` and ``errors`` (newest first), ``usage`` (a row per model and function), ``models``.
+        query_id : only this query's; not for ``models``.
+        limit : at most so many rows.
+        """
+        self._check()
+        with translated(self.path), self._viewing() as connection:
+            return read_view(connection, view, query_id, limit)
+
+    def usage(self, query_id: str) -> UsageTotals:
+        """What the calls of one query add up to."""
+        self._check()
+        with translated(self.path), self._reading.lock:
+            return read_usage(self._reading.connection, query_id)
+
+    def close(self) -> None:
+        """Write what is pending, then close; idempotent. Without it the end of the interpreter does the same."""
+        _shut(self._writer, self._reading, self._pid)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path) if self.path else None!r})"
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise InterfaceError(
+                "the store was opened before a fork, which SQLite forbids to share: open it in the child"
+            )
+        if self._writer.closed:
+            raise InterfaceError("the answer store is closed")
+
+    @contextmanager
+    def _viewing(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for a long read, so that look-ups do not wait for it."""
+        if self.path is None:
+            with self._reading.lock:
+                yield self._reading.connection
+            return
+        connection = connect(self.path)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _shut(writer: Writer, reading: Handle, pid: int) -> None:
+    if os.getpid() == pid:  # a forked child has neither the thread nor the locks
+        writer.close()
+        reading.close()
+
+
+def _chunks(keys: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Pieces as long as a power of two (the last key repeats), so that a few prepared statements serve all sizes."""
+    for start in range(0, len(keys), KEYS_PER_STATEMENT):
+        chunk = list(keys[start : start + KEYS_PER_STATEMENT])
+        size = 1 << (len(chunk) - 1).bit_length()
+        yield chunk + chunk[-1:] * (size - len(chunk))
+
+
+def _marks(chunk: Sequence[bytes]) -> str:
+    return ", ".join("?" * len(chunk))

@@ -1,0 +1,95 @@
+"""The store as tables: what ``llm_calls()``, ``llm_usage()``, ``llm_errors()`` and ``llm_models()`` show."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from .records import UsageTotals
+
+ViewName = Literal["calls", "usage", "errors", "models"]
+
+ROWS_PER_BATCH = 10_000
+_TYPES = {"text": pa.string(), "int": pa.int64(), "real": pa.float64(), "time": pa.timestamp("us", tz="UTC")}
+
+_TOTALS = """
+    count(*), count(*) FILTER (WHERE outcome <> 'ok'), sum(retries), sum(seconds),
+    sum(tokens_in), sum(tokens_out), sum(tokens_cached), sum(cost_usd),
+    count(*) FILTER (WHERE tokens_in IS NULL), count(*) FILTER (WHERE cost_usd IS NULL)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A query, its types, and what to append: columns in the order of ``schema``, the tables' ``at`` in seconds."""
+
+    sql: str
+    schema: pa.Schema
+    tail: str
+    by_query: bool = True
+
+
+def _schema(columns: str) -> pa.Schema:
+    return pa.schema([(name, _TYPES[kind]) for name, kind in (column.split() for column in columns.split(", "))])
+
+
+def _micros(column: str) -> str:
+    return f"CAST(round({column} * 1e6) AS INTEGER)"
+
+
+_WHO = "query_id text, call_site text, function text, model text"
+
+VIEWS: dict[ViewName, View] = {
+    "calls": View(
+        f"""SELECT {_micros("at")}, query_id, call_site, function, model, phase, lower(hex(key)), tokens_in, tokens_out,
+            tokens_cached, seconds, retries, cost_usd, outcome, error FROM calls""",
+        _schema(
+            f"at time, {_WHO}, phase text, key text, tokens_in int, tokens_out int, tokens_cached int, seconds real, "
+            "retries int, cost_usd real, outcome text, error text"
+        ),
+        "ORDER BY id DESC",
+    ),
+    "usage": View(
+        f"SELECT model, function, {_TOTALS} FROM calls",
+        _schema(
+            "model text, function text, calls int, failed_calls int, retries int, seconds real, tokens_in int, "
+            "tokens_out int, tokens_cached int, cost_usd real, unknown_token_calls int, unknown_cost_calls int"
+        ),
+        "GROUP BY model, function ORDER BY model, function",
+    ),
+    "errors": View(
+        f"SELECT {_micros('at')}, query_id, call_site, function, model, input_preview, error FROM errors",
+        _schema(f"at time, {_WHO}, input_preview text, error text"),
+        "ORDER BY id DESC",
+    ),
+    "models": View(
+        f"SELECT name, provider, options, {_micros('created_at')} FROM models",
+        _schema("name text, provider text, options text, created_at time"),
+        "ORDER BY name",
+        by_query=False,
+    ),
+}
+
+
+def read_view(connection: sqlite3.Connection, name: ViewName, query_id: str | None, limit: int | None) -> pa.Table:
+    """Run a view; see :meth:`Store.query`."""
+    view = VIEWS[name]
+    if query_id is not None and not view.by_query:
+        raise ValueError(f"{name!r} does not belong to queries: leave query_id out")
+    where, parameters = ("WHERE query_id = ?", [query_id]) if query_id is not None else ("", [])
+    rows_at_most = -1 if limit is None else limit
+    cursor = connection.execute(f"{view.sql} {where} {view.tail} LIMIT ?", [*parameters, rows_at_most])
+    batches = []
+    while rows := cursor.fetchmany(ROWS_PER_BATCH):
+        columns = zip(zip(*rows, strict=True), view.schema, strict=True)
+        batches.append(pa.record_batch([pa.array(values, field.type) for values, field in columns], schema=view.schema))
+    return pa.Table.from_batches(batches, schema=view.schema)
+
+
+def read_usage(connection: sqlite3.Connection, query_id: str) -> UsageTotals:
+    """Totals of one query; all zero if it made no call."""
+    row = connection.execute(f"SELECT {_TOTALS} FROM calls WHERE query_id = ?", [query_id]).fetchone()
+    return UsageTotals(*row) if row[0] else UsageTotals(0, 0, 0, 0.0, 0, 0, 0, 0.0, 0, 0)

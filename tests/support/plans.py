@@ -1,0 +1,176 @@
+"""A dumb reference evaluator of plans (DuckDB for fragments, a hash for models), and a catalog for the real binder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from anserdb.engine.plan.nodes import (
+    Call,
+    Compute,
+    Demand,
+    Filter,
+    Input,
+    Keep,
+    Plan,
+    Relation,
+    SemanticCall,
+    Sort,
+    Source,
+)
+from anserdb.engine.plan.walk import columns
+from anserdb.engine.settings import Settings
+from anserdb.engine.sql.bind import bind
+from anserdb.udfs.functions import functions
+from anserdb.udfs.models.base import Capabilities
+from anserdb.udfs.spec import SemanticFunction
+
+TABLES = """
+CREATE TABLE tickets (id INTEGER, customer_id INTEGER, subject VARCHAR, body VARCHAR, year INTEGER, price VARCHAR);
+INSERT INTO tickets VALUES
+    (1, 1, 'broken', 'it fell apart', 2021, '12'), (2, 2, 'late', 'where is it', 2022, '7'),
+    (3, 1, 'late', 'where is it', 2020, 'free'),   (4, 3, 'thanks', NULL, 2023, NULL),
+    (5, 4, 'broken', 'It Fell Apart', 2022, '30'), (6, 2, 'refund', 'money back', 2021, '1'),
+    (7, NULL, 'refund', 'money back', 2024, '99'), (8, 4, 'late', 'still waiting', 2022, '7');
+CREATE TABLE customers (customer_id INTEGER, name VARCHAR, tier VARCHAR, notes VARCHAR);
+INSERT INTO customers VALUES (1, 'Ada', 'gold', 'x'), (2, 'Bo', 'silver', 'y'), (3, 'Cy', 'gold', NULL), (4, 'Di', NULL, 'z');
+"""
+
+
+def database() -> duckdb.DuckDBPyConnection:
+    """Tickets and customers in memory; one thread, so that rows keep their order."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute(TABLES)
+    return connection
+
+
+@dataclass
+class ConnectionCatalog:
+    """The binder's catalog over a plain connection; every model exists."""
+
+    connection: duckdb.DuckDBPyConnection
+    settings: Settings = field(default_factory=Settings)
+    functions: Mapping[str, SemanticFunction] = field(default_factory=functions)
+
+    @property
+    def aggregates(self) -> frozenset[str]:
+        query = "SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE function_type = 'aggregate'"
+        return frozenset(name for (name,) in self.connection.execute(query).fetchall())
+
+    def describe(self, sql: str, *, private: bool = False) -> list[tuple[str, str]]:
+        if private:
+            with duckdb.connect() as bare:
+                return [(r[0], r[1]) for r in bare.execute(f"DESCRIBE {sql}").fetchall()]
+        return [(r[0], r[1]) for r in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
+
+    def constant(self, sql: str) -> Any:
+        return self.connection.execute(f"SELECT {sql}").fetchall()[0][0]
+
+    def capabilities(self, model: str) -> Capabilities:
+        return Capabilities(embeds=True, dimension=3)
+
+
+def naive_plan(sql: str, connection: duckdb.DuckDBPyConnection) -> Plan:
+    """The real binder's plan."""
+    bound = bind(sql, ConnectionCatalog(connection))
+    assert bound is not None, "no semantic call in it"
+    assert not bound.embedded, bound.embedded
+    return bound.plan
+
+
+Key = tuple[str, str, str]
+
+
+@dataclass
+class Evaluator:
+    """Runs a plan node by node; ``asked`` has an entry per row asked, whatever ``distinct`` says."""
+
+    connection: duckdb.DuckDBPyConnection
+    asked: list[Key] = field(default_factory=list)
+    numbers: count[int] = field(default_factory=count)
+
+    def rows(self, plan: Plan) -> list[tuple[Any, ...]]:
+        """The plan's rows, in order."""
+        name = self._materialise(plan)
+        return self.connection.execute(f"SELECT * FROM {name}").fetchall()
+
+    def _materialise(self, plan: Plan) -> str:
+        match plan:
+            case Source():
+                return self._source(plan)
+            case Relation():
+                self._name_inputs(plan.inputs)
+                return self._table(plan.sql)
+            case Compute():
+                made = ", ".join(f"{c.expr.sql} AS {c.column.name}" for c in plan.columns)
+                return self._table(f"SELECT *, {made} FROM {self._materialise(plan.input)}")
+            case Filter():
+                return self._table(f"SELECT * FROM {self._materialise(plan.input)} WHERE {plan.predicate.sql}")
+            case Keep():
+                return self._table(f"SELECT {', '.join(plan.names)} FROM {self._materialise(plan.input)}")
+            case Sort():
+                limit = "" if plan.limit is None else f" LIMIT {plan.limit}"
+                return self._table(f"SELECT * FROM {self._materialise(plan.input)} ORDER BY {plan.keys.sql}{limit}")
+            case Demand():
+                return self._table(f"SELECT * FROM {self._materialise(plan.input)} LIMIT {plan.rows}")
+            case Call():
+                return self._call(plan)
+
+    def _source(self, plan: Source) -> str:
+        self._name_inputs(plan.inputs)
+        limit = "" if plan.limit is None else f" LIMIT {plan.limit}"
+        names = ", ".join(c.name for c in columns(plan))
+        inner = f"{plan.prelude}SELECT {', '.join(i.sql for i in plan.items)} FROM {plan.from_sql}"
+        return self._table(f"SELECT * FROM ({inner}{limit}) AS __source({names})")
+
+    def _name_inputs(self, inputs: tuple[Input, ...]) -> None:
+        for item in inputs:
+            table = self._materialise(item.plan)
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {item.name} AS SELECT * FROM {table}")
+
+    def _table(self, sql: str) -> str:
+        name = f"__step{next(self.numbers)}"
+        self.connection.execute(f"CREATE TEMP TABLE {name} AS {sql}")
+        return name
+
+    def _call(self, plan: Call) -> str:
+        below = self.connection.sql(f"SELECT * FROM {self._materialise(plan.input)}").to_arrow_table()
+        kind = (
+            self.connection.sql(f"SELECT NULL::{plan.call.output.type} AS x").to_arrow_table().schema.field(0).type
+        )
+        answers = [self._answer(plan.call, row, kind) for row in below.to_pylist()]
+        answered = below.append_column(plan.call.output.name, pa.array(answers, kind))
+        self.connection.register("__answered", answered)
+        name = self._table("SELECT * FROM __answered")
+        self.connection.unregister("__answered")
+        return name
+
+    def _answer(self, call: SemanticCall, row: dict[str, Any], kind: pa.DataType) -> Any:
+        values = [row[name] for name in call.arguments]
+        if (call.guard is not None and row[call.guard] is not True) or any(v is None for v in values):
+            return None
+        question = (call.function, repr((call.constants, sorted(call.options.items()))), repr(values))
+        self.asked.append(question)
+        return scripted(question, kind)
+
+
+def scripted(question: Key, kind: pa.DataType) -> Any:
+    """A pure function of the question; one in nine answers fails (NULL)."""
+    number = int.from_bytes(hashlib.sha256(repr(question).encode()).digest()[:4], "big")
+    if number % 9 == 0:
+        return None
+    if pa.types.is_boolean(kind):
+        return number % 3 != 1
+    if pa.types.is_floating(kind):
+        return number % 1000 / 1000
+    if pa.types.is_string(kind):
+        return f"word{number % 4}"
+    if pa.types.is_struct(kind):
+        return {f.name: scripted((*question[:2], f.name), f.type) for f in kind}
+    return None

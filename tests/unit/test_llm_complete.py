@@ -1,0 +1,98 @@
+"""LLM_COMPLETE: text or any other type, with and without inputs."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+
+from anserdb.engine.errors import InvalidAnswer
+from anserdb.udfs.functions import functions
+from anserdb.udfs.models.base import JsonAnswer, TextAnswer
+from tests.support.asking import DYNAMIC, Asker, bound, task
+
+
+def complete(prompt: Any = "What is it about?", inputs: int = 1, **options: Any) -> Any:
+    columns = ["body", "title"][:inputs]
+    return task("LLM_COMPLETE", bound(prompt, *[DYNAMIC] * inputs, texts=["'…'", *columns], **options))
+
+
+async def test_text_by_default() -> None:
+    call, kind = complete()
+    ask = Asker(("kettle", "  A broken kettle.\n"))
+    assert kind.text == "VARCHAR"
+    assert await call.run(["The kettle broke."], ask) == "A broken kettle."
+    (request,) = ask.generated
+    assert request.answer == TextAnswer()
+    assert request.system.startswith("What is it about?")
+    assert "The kettle broke." in request.user
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer", "value"),
+    [
+        ("INTEGER", "42", 42),
+        ("INTEGER", '"42"', 42),
+        ("BOOLEAN", "Yes.", True),
+        ("DATE", "2024-02-29", date(2024, 2, 29)),
+        ("DATE", "null", None),
+        ("ENUM('good','bad')", "Good", "good"),
+        ("VARCHAR[]", '["a", "b"]', ["a", "b"]),
+        ("STRUCT(a INTEGER)", '```json\n{"a": 1}\n```', {"a": 1}),
+        ("JSON", '{"a": 1.10}', '{"a":1.10}'),
+    ],
+)
+async def test_returns_names_the_type(returns: str, answer: str, value: Any) -> None:
+    call, kind = complete(returns=returns)
+    ask = Asker(("", answer))
+    assert await call.run(["x"], ask) == value
+    assert kind.text.replace(" ", "") == returns.replace(" ", "")
+    assert isinstance(ask.generated[0].answer, JsonAnswer)
+
+
+def test_a_scalar_may_be_null_and_a_struct_is_an_object() -> None:
+    def schema(returns: str) -> Any:
+        return json.loads(complete(returns=returns)[0].requests(["x"])[0].answer.schema)
+
+    assert schema("BOOLEAN") == {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
+    assert schema("STRUCT(a INTEGER)")["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("returns", "answer"), [("INTEGER", "about 42"), ("STRUCT(a INTEGER)", "none"), ("DATE", "May")]
+)
+async def test_an_answer_outside_the_type_is_invalid(returns: str, answer: str) -> None:
+    with pytest.raises(InvalidAnswer, match="outside"):
+        await complete(returns=returns)[0].run(["x"], Asker(("", answer)))
+
+
+def test_returns_is_checked() -> None:
+    (option,) = functions()["LLM_COMPLETE"].options
+    assert option.check("int[]") == "INTEGER[]"
+    for wrong, words in (("INTGER", "Did you mean INTEGER"), ("BLOB", "use VARCHAR"), (7, "type as text")):
+        with pytest.raises(ValueError, match=words):
+            option.check(wrong)
+
+
+@pytest.mark.parametrize("prompt", [DYNAMIC, "  ", 7])
+def test_the_prompt_is_a_text_literal(prompt: Any) -> None:
+    with pytest.raises(ValueError, match="text literal"):
+        complete(prompt)
+
+
+async def test_no_input_and_several() -> None:
+    ask = Asker(("", "ok"))
+    assert await complete(inputs=0)[0].run([], ask) == "ok"
+    await complete(inputs=2)[0].run(["first body", 7], ask)
+    nothing, both = ask.generated
+    assert nothing.user
+    assert both.user == "Body: first body\nTitle: 7"
+
+
+def test_placeholders_become_the_inputs_labels() -> None:
+    request = complete("Shorten {title}.", inputs=2)[0].requests(["b", "t"])[0]
+    assert "Shorten the title." in request.system
+    with pytest.raises(ValueError, match="titel"):
+        complete("Shorten {titel}.", inputs=2)

@@ -1,0 +1,122 @@
+"""Retries, with stamina's waiting switched off or recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import stamina
+
+from anserdb.engine.errors import InvalidAnswer, ModelError, ModelTimeout, ModelUnavailable, RateLimited
+from anserdb.udfs.models.base import Generate
+from anserdb.udfs.models.scripted import Fault, ScriptedModel
+from anserdb.udfs.models.wrap.limited import Limited
+from anserdb.udfs.models.wrap.retried import LONGEST_RETRY_AFTER_S, LONGEST_WAIT_S, Retried
+
+ASK = Generate("", "row")
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=100, cap=True):
+        yield
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that stamina would have slept."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("stamina._core._smart_sleep", sleep)
+    return slept
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("error", [RateLimited("slow"), ModelTimeout("late"), ModelUnavailable("down")])
+async def test_a_passing_failure_is_retried_and_counted(error: ModelError) -> None:
+    model = ScriptedModel(faults=[Fault("", error, times=2)])
+    reply = await Retried(model, max_retries=3).call(ASK)
+    assert reply.retries == 2
+    assert len(model.calls) == 3
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("error", [ModelError("no such model"), InvalidAnswer("not a choice")])
+async def test_a_lasting_failure_is_not(error: ModelError) -> None:
+    model = ScriptedModel([("", error)])
+    with pytest.raises(type(error)):
+        await Retried(model, max_retries=3).call(ASK)
+    assert len(model.calls) == 1
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("retries", [0, 1, 4])
+async def test_the_last_error_is_raised_after_all_attempts(retries: int) -> None:
+    model = ScriptedModel([("", ModelUnavailable("down for good"))])
+    with pytest.raises(ModelUnavailable, match="down for good"):
+        await Retried(model, max_retries=retries).call(ASK)
+    assert len(model.calls) == retries + 1
+
+
+@pytest.mark.usefixtures("no_waiting")
+async def test_a_lasting_failure_ends_the_retries() -> None:
+    model = ScriptedModel(faults=[Fault("", ModelUnavailable("down")), Fault("", ModelError("the key expired"))])
+    with pytest.raises(ModelError, match="expired"):
+        await Retried(model, max_retries=9).call(ASK)
+    assert len(model.calls) == 2
+
+
+async def test_the_server_s_own_figure_is_honoured(waits: list[float]) -> None:
+    model = ScriptedModel(faults=[Fault("", RateLimited("slow", retry_after_s=11.0), times=3)])
+    await Retried(model, max_retries=3).call(ASK)
+    assert len(waits) == 3
+    assert all(11.0 <= wait <= 11.25 for wait in waits)
+
+
+async def test_backoff_grows_and_is_bounded(waits: list[float]) -> None:
+    model = ScriptedModel(faults=[Fault("", ModelUnavailable("down"), times=12)])
+    await Retried(model, max_retries=12).call(ASK)
+    assert len(waits) == 12
+    assert waits[5] > waits[0]
+    assert max(waits) <= LONGEST_WAIT_S
+
+
+async def test_a_server_that_wants_minutes_is_not_waited_for(waits: list[float]) -> None:
+    model = ScriptedModel([("", RateLimited("tomorrow", retry_after_s=LONGEST_RETRY_AFTER_S + 1))])
+    with pytest.raises(RateLimited):
+        await Retried(model, max_retries=3).call(ASK)
+    assert waits == []
+
+
+async def test_no_slot_is_held_while_waiting_to_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedModel(faults=[Fault("", ModelUnavailable("down"))])
+    limited = Limited(model, cap=1)
+    seen: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        seen.append(limited.in_flight)
+
+    monkeypatch.setattr("stamina._core._smart_sleep", sleep)
+    await Retried(limited, max_retries=1).call(ASK)
+    assert seen == [0]
+
+
+async def test_cancelling_a_retry_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asleep = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        asleep.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("stamina._core._smart_sleep", sleep)
+    model = ScriptedModel([("", ModelUnavailable("down"))])
+    task = asyncio.create_task(Retried(model, max_retries=5).call(ASK))
+    await asleep.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(model.calls) == 1

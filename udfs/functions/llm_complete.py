@@ -1,0 +1,93 @@
+"""``LLM_COMPLETE``: the answer to a prompt about a row, as text or as any other type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...engine.types import VARCHAR, SqlType, json_schema, parse_type
+from ..models.base import Answer, Capabilities, Generate, Reply
+from ..prompts.inputs import DATA_RULE, fields, input_names
+from ..prompts.template import instruction
+from ..prompts.typed_answer import constraint, form_words, parse_reply
+from ..spec import Arguments, Ask, Option, Parameter, SemanticFunction
+
+_MAX_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteTask:
+    """Asks one prompt of each row's inputs."""
+
+    type: SqlType
+    system: str
+    names: tuple[str, ...]
+    answer: Answer
+    temperature: float
+    max_tokens: int
+
+    async def prepare(self, ask: Ask) -> None:
+        """Nothing to prepare."""
+
+    async def run(self, row: Sequence[Any], ask: Ask) -> Any:
+        """The row's answer in the announced type."""
+        return await ask(self.requests(row)[0], self._value)
+
+    def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
+        """One request."""
+        user = fields(self.names, row) if row else "Answer now."
+        return (Generate(self.system, user, self.answer, self.temperature, self.max_tokens),)
+
+    def notes(self) -> Mapping[str, str]:
+        """Nothing worth a line."""
+        return {}
+
+    def _value(self, reply: Reply) -> Any:
+        return parse_reply(reply, self.type)
+
+
+def _returns_option(value: Any) -> str:
+    """The type's text, if a model can answer in it."""
+    if not isinstance(value, str):
+        raise ValueError(f"returns must be a type as text, such as 'INTEGER', not {value!r}.")
+    sql_type = parse_type(value)
+    json_schema(sql_type)  # refuses types that no answer can have
+    return sql_type.text
+
+
+def _type(arguments: Arguments) -> SqlType:
+    text = arguments.options.get("returns")
+    return parse_type(text) if text else VARCHAR
+
+
+def _lower(arguments: Arguments, _: Capabilities) -> CompleteTask:
+    prompt, options, sql_type = arguments.constants[0], arguments.options, _type(arguments)
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise ValueError(
+            "LLM_COMPLETE needs its prompt as a text literal; pass columns after it: LLM_COMPLETE('…', body)."
+        )
+    names = input_names(arguments.texts[1:])
+    return CompleteTask(
+        type=sql_type,
+        system="\n".join([instruction(prompt, names), form_words(sql_type), *([DATA_RULE] if names else [])]),
+        names=names,
+        answer=constraint(sql_type),
+        temperature=options.get("temperature") or 0.0,
+        max_tokens=options.get("max_tokens") or _MAX_TOKENS,
+    )
+
+
+FUNCTION = SemanticFunction(
+    sql_name="LLM_COMPLETE",
+    aliases=("AI_COMPLETE", "AI_GENERATE", "SEM_COMPLETE"),
+    parameters=(Parameter("prompt", "constant"), Parameter("input", variadic=True)),
+    options=(Option("returns", _returns_option, "the type of the answer, 'VARCHAR' if not given"),),
+    returns=lambda arguments, _: _type(arguments),
+    lower=_lower,
+    summary="The answer to a prompt about a row's values: VARCHAR, or the type that `returns` names.",
+    example="""
+SELECT city, LLM_COMPLETE('In which country is this city?', city) AS country
+FROM (VALUES ('Lyon'), ('Kyoto')) AS cities(city)
+""".strip(),
+)

@@ -1,0 +1,115 @@
+"""``LLM_EXTRACT``: fields of a text as a STRUCT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...engine.types import SqlType, parse_type, struct_of
+from ..models.base import Answer, Capabilities, Generate, Reply
+from ..prompts.inputs import DATA_RULE, fields, input_names
+from ..prompts.typed_answer import constraint, parse_reply, type_words
+from ..spec import Arguments, Ask, Parameter, SemanticFunction
+
+_MAX_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractTask:
+    """Asks for all fields of one row's text in one call."""
+
+    type: SqlType
+    system: str
+    names: tuple[str, ...]
+    answer: Answer
+    temperature: float
+    max_tokens: int
+
+    async def prepare(self, ask: Ask) -> None:
+        """Nothing to prepare."""
+
+    async def run(self, row: Sequence[Any], ask: Ask) -> Any:
+        """The row's struct as a dict; a field that the text does not state is ``None``."""
+        return await ask(self.requests(row)[0], self._struct)
+
+    def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
+        """One request."""
+        return (Generate(self.system, fields(self.names, row), self.answer, self.temperature, self.max_tokens),)
+
+    def notes(self) -> Mapping[str, str]:
+        """Nothing worth a line."""
+        return {}
+
+    def _struct(self, reply: Reply) -> Any:
+        return parse_reply(reply, self.type)
+
+
+def _system(sql_type: SqlType) -> str:
+    wanted = "\n".join(f"- {name}: {type_words(kind)}" for name, kind in sql_type.fields)
+    return (
+        "Extract these fields from the input. Take only what the input states; "
+        f"a field that it does not state is null.\n{wanted}\n"
+        f"Answer with one JSON object that has exactly these fields. {DATA_RULE}"
+    )
+
+
+def _struct_type(declared: Any) -> SqlType:
+    """The result type from ``{name: 'TYPE', …}`` or ``'STRUCT(…)'``."""
+    if isinstance(declared, str):
+        sql_type = parse_type(declared)
+        if sql_type.kind != "struct":
+            raise ValueError(f"LLM_EXTRACT gives a STRUCT, not {sql_type}; name the field: {{answer: '{declared}'}}.")
+        return sql_type
+    if not isinstance(declared, dict) or not declared:
+        raise ValueError("LLM_EXTRACT needs its fields: {name: 'VARCHAR', amount: 'DECIMAL(9,2)'} or 'STRUCT(…)'.")
+    return _field_type(declared, "")
+
+
+def _field_type(declared: Any, path: str) -> SqlType:
+    match declared:
+        case str():
+            return _named(path, declared)
+        case dict() if declared:
+            children = {
+                name: _field_type(kind, f"{path}.{name}" if path else str(name)) for name, kind in declared.items()
+            }
+            return struct_of(children)
+        case [single]:
+            return parse_type(f"{_field_type(single, f'{path}[]')}[]")
+    raise ValueError(f"The field {path} needs a type as text, such as 'VARCHAR', not {declared!r}.")
+
+
+def _named(path: str, text: str) -> SqlType:
+    try:
+        return parse_type(text)
+    except ValueError as error:
+        raise ValueError(f"The field {path}: {error}") from None
+
+
+def _lower(arguments: Arguments, _: Capabilities) -> ExtractTask:
+    sql_type, options = _struct_type(arguments.constants[1]), arguments.options
+    answer = constraint(sql_type)  # first: it refuses what cannot be asked
+    return ExtractTask(
+        type=sql_type,
+        system=_system(sql_type),
+        names=input_names(arguments.texts[:1]),
+        answer=answer,
+        temperature=options.get("temperature") or 0.0,
+        max_tokens=options.get("max_tokens") or _MAX_TOKENS,
+    )
+
+
+FUNCTION = SemanticFunction(
+    sql_name="LLM_EXTRACT",
+    aliases=("AI_EXTRACT", "SEM_EXTRACT"),
+    parameters=(Parameter("input"), Parameter("fields", "constant")),
+    returns=lambda arguments, _: _struct_type(arguments.constants[1]),
+    lower=_lower,
+    summary="Fields of a text as a STRUCT of the given types, NULL where the text does not state them.",
+    example="""
+SELECT claim.product, claim.amount
+FROM (SELECT LLM_EXTRACT(body, {product: 'VARCHAR', refund: 'BOOLEAN', amount: 'DECIMAL(9,2)'}) AS claim
+      FROM (VALUES ('The kettle broke after a day, please return my 24.90 euros.')) AS tickets(body))
+""".strip(),
+)

@@ -1,0 +1,155 @@
+"""How a backend declares itself: one module here (or one entry point in ``anserdb.models``), one ``BACKEND``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from .base import Model, ModelSpec
+
+Check = Callable[[Any], Any]
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """An option of ``CREATE MODEL``.
+
+    Parameters
+    ----------
+    check : returns the cleaned value, or raises ``ValueError`` that says what is allowed.
+    summary : one line for help and documentation.
+    """
+
+    check: Check
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A provider of models.
+
+    Parameters
+    ----------
+    provider : the word after ``provider`` in ``CREATE MODEL``.
+    create : builds a model from a checked spec. Imports what is heavy inside; opens nothing until the first call.
+    options : what ``CREATE MODEL`` takes.
+    builtin : models that exist without ``CREATE MODEL``.
+    requires : the extra that installs what it needs (``local`` for ``pip install anserdb[local]``); empty: nothing.
+    local : it always runs in this process, so that its tokens cost nothing.
+    """
+
+    provider: str
+    create: Callable[[ModelSpec], Model]
+    options: Mapping[str, OptionSpec] = field(default_factory=dict)
+    builtin: tuple[ModelSpec, ...] = ()
+    requires: str = ""
+    local: bool = False
+
+
+def text(value: Any) -> str:
+    """Any non-empty string.
+
+    >>> text("gpt-4.1-mini")
+    'gpt-4.1-mini'
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("it must be a non-empty string")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """``true`` or ``false``."""
+    if not isinstance(value, bool):
+        raise ValueError("it must be true or false")
+    return value
+
+
+def positive_integer(value: Any) -> int:
+    """A whole number from 1 upward."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or value < 1:
+        raise ValueError("it must be a whole number from 1 upward")
+    return int(value)
+
+
+def integer(value: Any) -> int:
+    """A whole number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise ValueError("it must be a whole number")
+    return int(value)
+
+
+def non_negative(value: Any) -> float:
+    """A number from 0 upward."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise ValueError("it must be a number from 0 upward")
+    return float(value)
+
+
+def positive(value: Any) -> float:
+    """A number above 0."""
+    if non_negative(value) == 0:
+        raise ValueError("it must be a number above 0")
+    return float(value)
+
+
+def ratio(value: Any) -> float:
+    """A number from 0 to 1."""
+    if non_negative(value) > 1:
+        raise ValueError("it must be a number from 0 to 1")
+    return float(value)
+
+
+def one_of(*allowed: str) -> Check:
+    """One of the given words.
+
+    >>> one_of("auto", "none")("auto")
+    'auto'
+    """
+
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"it must be one of {', '.join(map(repr, allowed))}")
+        return str(value)
+
+    return check
+
+
+def url(value: Any) -> str:
+    """An http(s) address without credentials, query or trailing slash: it is printed in messages and stored.
+
+    >>> url("http://127.0.0.1:8000/v1/")
+    'http://127.0.0.1:8000/v1'
+    """
+    parts = urlsplit(text(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must be an address like https://host/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("it must not hold credentials or a query; name the key's variable with api_key_env")
+    return str(value).rstrip("/")
+
+
+def environment_name(value: Any) -> str:
+    """The name of an environment variable; a key pasted in its place is refused without being repeated."""
+    if not isinstance(value, str) or not _ENVIRONMENT_NAME.match(value) or looks_like_key(value):
+        raise ValueError("it must be the NAME of an environment variable that holds the key, such as OPENAI_API_KEY")
+    return value
+
+
+def looks_like_key(value: object) -> bool:
+    """Whether a value looks like a secret: the usual prefixes, a bearer header, 32 and more mixed characters in a row.
+
+    >>> looks_like_key("sk-proj-abcdefghijklmnop"), looks_like_key("gpt-4.1-mini")
+    (True, False)
+    """
+    return isinstance(value, str) and bool(_KEY.match(value.strip()))
+
+
+_KEY = re.compile(
+    r"(?:(?:sk|pk|rk|hf|gsk|xai|key|ghp|AIza)[-_]?[A-Za-z0-9_-]*[A-Za-z0-9]{12,}\Z)"
+    r"|(?:Bearer\s)"
+    r"|(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[a-z])(?=[A-Za-z0-9_-]*[A-Z])[A-Za-z0-9_-]{32,}\Z"
+)

@@ -1,0 +1,145 @@
+"""One loaded GGUF file: llama.cpp's server inside this process, and the few threads that wait for it.
+
+Engines are shared: every model on the same file with the same settings, in every connection, uses one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ...engine.errors import DownloadError
+
+Payload = Mapping[str, Any]
+Chunk = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKey:
+    """What an engine depends on: ``slots`` requests at once, each with ``context_tokens``, on ``threads`` threads."""
+
+    path: Path
+    threads: int
+    context_tokens: int
+    slots: int
+
+
+class Engine:
+    """llama.cpp's server on one file. Made by :func:`lease`; its methods may be called from any thread."""
+
+    def __init__(self, key: EngineKey) -> None:
+        self._server: Any = _start(key)
+        self._pool = ThreadPoolExecutor(key.slots, thread_name_prefix=f"anser-{key.path.stem}")
+
+    def submit(self, payload: Payload, stop: threading.Event) -> Future[list[Chunk]]:
+        """Queue a chat completion; the result is its stream of chunks. Setting ``stop`` ends it at the next token."""
+        return self._pool.submit(self._chunks, payload, stop)
+
+    def _chunks(self, payload: Payload, stop: threading.Event) -> list[Chunk]:
+        chunks: list[Chunk] = []
+
+        def receive(chunk: Chunk | list[Chunk]) -> bool:
+            chunks.extend(chunk if isinstance(chunk, list) else [chunk])
+            return stop.is_set()
+
+        if not stop.is_set():
+            self._server.handle_chat_completions({**payload, "stream": True}, receive)
+        return chunks
+
+    def close(self) -> None:
+        """Wait for running requests, then free the memory."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._server = None
+
+
+def _start(key: EngineKey) -> Any:
+    # Imported here: the package is an extra, and loading it costs time that queries without a local model need not pay.
+    xllamacpp: Any = import_module("xllamacpp")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(key.path)
+    params.n_ctx = key.context_tokens * key.slots
+    params.n_parallel = key.slots
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = key.threads
+    params.cache_ram_mib = (
+        0  # the default keeps up to 8 GiB of old prompts; the slots themselves hold the shared prefix
+    )
+    params.verbosity = -1
+    # The server also listens on a loopback port. Nobody else has any business there: a random key, and no web page.
+    params.api_keys = [secrets.token_hex(16)]
+    params.ui = False
+    try:
+        return xllamacpp.Server(params)
+    except (RuntimeError, ValueError) as error:
+        raise DownloadError(
+            f"llama.cpp cannot load {key.path}: {error} Is it a complete GGUF file, and is there enough memory "
+            f"({key.path.stat().st_size / 1e6:,.0f} MB and the context)?"
+        ) from error
+
+
+@dataclass(slots=True)
+class _Shared:
+    engine: Engine | None = None
+    users: int = 0
+
+
+_ENGINES: dict[EngineKey, _Shared] = {}
+_GUARD = threading.Lock()
+_LOADING: dict[EngineKey, threading.Lock] = {}
+
+
+def lease(key: EngineKey) -> Engine:
+    """The engine for ``key``, loaded on first use. Every lease needs one :func:`release`. Blocks while it loads."""
+    with _loading(key):
+        with _GUARD:
+            shared = _ENGINES.setdefault(key, _Shared())
+        if shared.engine is None:
+            shared.engine = Engine(key)
+        shared.users += 1
+        return shared.engine
+
+
+def release(key: EngineKey) -> None:
+    """Give a lease back; the last one frees the memory."""
+    with _loading(key):
+        shared = _ENGINES[key]
+        shared.users -= 1
+        if shared.users == 0 and shared.engine is not None:
+            shared.engine.close()
+            shared.engine = None
+
+
+@contextmanager
+def _loading(key: EngineKey) -> Iterator[None]:
+    with _GUARD:
+        lock = _LOADING.setdefault(key, threading.Lock())
+    with lock:
+        yield
+
+
+def joined(chunks: list[Chunk], fail: Callable[[Mapping[str, Any]], Exception]) -> Mapping[str, Any]:
+    """One answer from its chunks: ``text``, ``finish``, ``usage``, ``top`` (the first token's alternatives).
+
+    Raises
+    ------
+    Exception : what ``fail`` makes of the server's error object.
+    """
+    text: list[str] = []
+    answer: dict[str, Any] = {"finish": None, "usage": {}, "top": []}
+    for chunk in chunks:
+        if error := chunk.get("error"):
+            raise fail(error)
+        answer["usage"] = chunk.get("usage") or answer["usage"]
+        for choice in chunk.get("choices", ()):
+            text.append(choice.get("delta", {}).get("content") or "")
+            answer["finish"] = choice.get("finish_reason") or answer["finish"]
+            tokens = (choice.get("logprobs") or {}).get("content") or ()
+            if tokens and not answer["top"]:
+                answer["top"] = tokens[0].get("top_logprobs", [])
+    return {**answer, "text": "".join(text)}

@@ -1,0 +1,124 @@
+"""Provider ``openai``: OpenAI itself and any server that speaks its protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from .backend import (
+    Backend,
+    OptionSpec,
+    boolean,
+    environment_name,
+    non_negative,
+    one_of,
+    positive,
+    positive_integer,
+    text,
+    url,
+)
+from .base import Capabilities, Model, ModelSpec
+from .chat_format import Dialect, Form
+from .chat_model import ChatModel, Embedding
+from .http_errors import Endpoint
+from .http_transport import HttpTransport
+from .openai_defaults import default_base_url
+
+DEFAULT_KEY = "OPENAI_API_KEY"
+DEFAULT_CONCURRENCY = 64
+# What the openai package says of itself; we are not it.
+_ITS_OWN = ("x-stainless", "user-agent", "accept", "content-type", "authorization")
+
+
+def create(spec: ModelSpec) -> Model:
+    """A model from ``CREATE MODEL`` options; connects at the first call."""
+    options = cast(Mapping[str, Any], spec.options)
+    name = options.get("model", spec.name)
+    base_url = options.get("base_url") or default_base_url()
+    where = Endpoint(spec.name, name, base_url, options.get("api_key_env", DEFAULT_KEY))
+    embedding = Embedding(options.get("dimension"), options.get("query_prefix", ""), options.get("passage_prefix", ""))
+    capabilities = _capabilities(options)
+
+    async def headers() -> Mapping[str, str]:
+        found = {} if "base_url" in options else await asyncio.to_thread(_package_headers, base_url)
+        return {**found, **({"OpenAI-Organization": options["organization"]} if "organization" in options else {})}
+
+    transport = HttpTransport(
+        where,
+        timeout_s=options.get("timeout_s", 60.0),
+        connections=capabilities.concurrency,
+        extra_headers=headers,
+    )
+    dialect = Dialect(name, _form(options), scores=capabilities.choice_scores)
+    return ChatModel(_identity(base_url, name, embedding), capabilities, transport, dialect, embedding)
+
+
+def _capabilities(options: Mapping[str, Any]) -> Capabilities:
+    embeds = options.get("embeds", False)
+    return Capabilities(
+        generates=not embeds,
+        embeds=embeds,
+        choice_scores=options.get("logprobs", False),
+        concurrency=options.get("concurrency", DEFAULT_CONCURRENCY),
+        dimension=options.get("dimension"),
+    )
+
+
+def _form(options: Mapping[str, Any]) -> Form:
+    form = options.get("structured", "auto")
+    return cast(Form, "json_schema" if form == "auto" else form)
+
+
+def _identity(base_url: str, name: str, embedding: Embedding) -> str:
+    details = "" if embedding == Embedding() else f":{embedding}"
+    return f"openai:{base_url}:{name}{details}"
+
+
+def _package_headers(base_url: str) -> Mapping[str, str]:
+    """What the ``openai`` package would send from its environment: organization, project, custom headers.
+
+    Only for the address that the environment names or implies: headers meant for it go nowhere else.
+    """
+    import openai
+
+    with openai.OpenAI(api_key="unused", base_url=base_url) as client:
+        found = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
+    return {name: value for name, value in found.items() if not name.lower().startswith(_ITS_OWN)}
+
+
+BACKEND = Backend(
+    provider="openai",
+    create=create,
+    options={
+        "model": OptionSpec(text, "the server's own name of the model (default: the SQL name)"),
+        "base_url": OptionSpec(
+            url, "the server, such as http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL or OpenAI)"
+        ),
+        "api_key_env": OptionSpec(environment_name, f"NAME of the variable that holds the key (default {DEFAULT_KEY})"),
+        "organization": OptionSpec(text, "the organization's id (default: OPENAI_ORG_ID)"),
+        "price_in": OptionSpec(non_negative, "US dollars per million input tokens"),
+        "price_out": OptionSpec(non_negative, "US dollars per million output tokens"),
+        "concurrency": OptionSpec(positive_integer, f"most calls in flight (default {DEFAULT_CONCURRENCY})"),
+        "rpm": OptionSpec(positive, "most requests per minute"),
+        "tpm": OptionSpec(positive, "most tokens per minute"),
+        "timeout_s": OptionSpec(positive, "seconds for one attempt"),
+        "context_tokens": OptionSpec(positive_integer, "tokens that fit into one request"),
+        "structured": OptionSpec(one_of("auto", "json_schema", "json_object", "none"), "how answers are constrained"),
+        "logprobs": OptionSpec(boolean, "ask for token probabilities, so that choices get scores (default false)"),
+        "embeds": OptionSpec(boolean, "it is an embedding model (default false)"),
+        "dimension": OptionSpec(positive_integer, "length of its embeddings"),
+        "query_prefix": OptionSpec(text, "put before an embedded query, such as 'query: '"),
+        "passage_prefix": OptionSpec(text, "put before an embedded passage, such as 'passage: '"),
+    },
+    builtin=(
+        ModelSpec("gpt-4.1-mini", "openai", {"model": "gpt-4.1-mini"}),
+        ModelSpec("gpt-4.1-nano", "openai", {"model": "gpt-4.1-nano"}),
+        ModelSpec("gpt-4o-mini", "openai", {"model": "gpt-4o-mini"}),
+        ModelSpec(
+            "text-embedding-3-small",
+            "openai",
+            {"model": "text-embedding-3-small", "embeds": True, "dimension": 1536},
+        ),
+    ),
+)

@@ -1,0 +1,164 @@
+"""Which backends exist, which models come with them, and how a spec becomes a model behind retry and limits.
+
+A backend is found by its module-level ``BACKEND`` in this package, or by an entry point in the group ``anserdb.models``
+that loads one; adding one touches no list.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Any
+
+from ...engine.errors import BindError, NotSupportedError
+from .backend import Backend, looks_like_key
+from .base import Model, ModelSpec
+from .wrap.limited import Limited, Pause
+from .wrap.retried import Retried
+
+ENTRY_POINTS = "anserdb.models"
+_SECRET_NAMES = frozenset({"api_key", "apikey", "key", "token", "secret", "password", "authorization"})
+_PAUSES: dict[str, Pause] = {}
+
+
+@lru_cache(maxsize=1)
+def backends() -> Mapping[str, Backend]:
+    """Every backend by provider name. An installed entry point may not replace one of ours.
+
+    >>> "openai" in backends()
+    True
+    """
+    found: dict[str, Backend] = {}
+    for backend in (*_own(), *_installed()):
+        found.setdefault(backend.provider, backend)
+    return MappingProxyType(found)
+
+
+def _own() -> Iterator[Backend]:
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if not module.ispkg:
+            backend = getattr(importlib.import_module(f"{package}.{module.name}"), "BACKEND", None)
+            if isinstance(backend, Backend):
+                yield backend
+
+
+def _installed() -> Iterator[Backend]:
+    for entry in entry_points(group=ENTRY_POINTS):
+        backend = entry.load()
+        if isinstance(backend, Backend):
+            yield backend
+
+
+def builtin_models() -> Mapping[str, ModelSpec]:
+    """Models that exist without ``CREATE MODEL``, by name."""
+    return MappingProxyType({spec.name: spec for backend in backends().values() for spec in backend.builtin})
+
+
+def validate(spec: ModelSpec) -> ModelSpec:
+    """The spec with cleaned option values.
+
+    Raises
+    ------
+    BindError : the provider or an option is unknown (with the nearest names), a value does not fit, or it looks like a
+        key; the message never repeats such a value.
+    """
+    backend = _backend(spec)
+    return replace(spec, options={name: _option(spec, backend, name, value) for name, value in spec.options.items()})
+
+
+def open_model(spec: ModelSpec, *, concurrency: int | None, timeout_s: float, max_retries: int) -> Model:
+    """A model ready for calls: ``Retried(Limited(backend))``, so that no slot is held while waiting to retry.
+
+    Parameters
+    ----------
+    concurrency : most calls in flight (``SET llm_concurrency``); ``None``: as many as the model says are worth it. A
+        model's own ``concurrency`` option is never exceeded.
+    timeout_s : seconds for one attempt, unless the model has its own ``timeout_s``.
+    max_retries : attempts after the first.
+
+    Raises
+    ------
+    BindError : see :func:`validate`. NotSupportedError : the backend's packages are not installed.
+    """
+    checked = validate(spec)
+    cap = _cap(checked, concurrency)
+    model = _create(_backend(checked), _with_defaults(checked, cap, timeout_s))
+    limited = Limited(
+        model,
+        cap=cap or model.capabilities.concurrency,
+        rpm=_number(checked, "rpm"),
+        tpm=_number(checked, "tpm"),
+        pause=_pause(checked),
+    )
+    return Retried(limited, max_retries=max_retries)
+
+
+def _backend(spec: ModelSpec) -> Backend:
+    if (backend := backends().get(spec.provider)) is None:
+        near = get_close_matches(spec.provider, backends(), n=2)
+        known = "" if near else f" Known providers: {', '.join(sorted(backends()))}."
+        message = f"There is no model provider {_shown(spec.provider)}.{known}"
+        raise BindError(message, name=_shown(spec.provider), candidates=near)
+    return backend
+
+
+def _option(spec: ModelSpec, backend: Backend, name: str, value: Any) -> Any:
+    if name.lower() in _SECRET_NAMES or (looks_like_key(value) and name != "model"):
+        raise BindError(
+            f"Option {_shown(name)} of model {spec.name} looks like a secret, which must not stand in SQL. Put the key "
+            f"into an environment variable and name that: api_key_env := 'OPENAI_API_KEY'.",
+            name=_shown(name),
+        )
+    if (option := backend.options.get(name)) is None:
+        near = get_close_matches(name, backend.options, n=2)
+        known = "" if near else f" It takes: {', '.join(sorted(backend.options)) or 'none'}."
+        raise BindError(f"Provider {spec.provider} has no option {_shown(name)}.{known}", name=name, candidates=near)
+    try:
+        return option.check(value)
+    except (ValueError, TypeError) as error:
+        raise BindError(f"Option {name} of model {spec.name}: {error}.", name=name) from None
+
+
+def _shown(word: str) -> str:
+    return "(hidden)" if looks_like_key(word) else word
+
+
+def _cap(spec: ModelSpec, concurrency: int | None) -> int | None:
+    own = _number(spec, "concurrency")
+    given = [int(cap) for cap in (own, concurrency) if cap is not None]
+    return min(given) if given else None
+
+
+def _number(spec: ModelSpec, name: str) -> float | None:
+    value = spec.options.get(name)
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _with_defaults(spec: ModelSpec, cap: int | None, timeout_s: float) -> ModelSpec:
+    options: dict[str, Any] = {"timeout_s": timeout_s, **spec.options}
+    if cap is not None:
+        options["concurrency"] = cap
+    known = _backend(spec).options
+    return replace(spec, options={name: value for name, value in options.items() if name in known})
+
+
+def _create(backend: Backend, spec: ModelSpec) -> Model:
+    try:
+        return backend.create(spec)
+    except ImportError as error:
+        extra = f"pip install anserdb[{backend.requires}]" if backend.requires else f"pip install {error.name}"
+        message = f"Model {spec.name} needs the package {error.name}, which is not installed. Install it with: {extra}"
+        raise NotSupportedError(message) from error
+
+
+def _pause(spec: ModelSpec) -> Pause | None:
+    """Models of one endpoint share its Retry-After."""
+    address = spec.options.get("base_url")
+    return _PAUSES.setdefault(address, Pause()) if isinstance(address, str) else None

@@ -1,0 +1,123 @@
+"""How a semantic function declares itself. Binder, documentation, completion and UDF registration derive from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from ..engine.types import SqlType
+from .models.base import Capabilities, Reply, Request
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A positional parameter.
+
+    Parameters
+    ----------
+    name : as shown in help.
+    kind : ``constant`` must be a literal (a label list, a struct of types); ``value`` is any SQL expression, evaluated
+        per row, although a literal may be given.
+    variadic : the last parameter may repeat (zero or more times).
+    optional : may be left out.
+    """
+
+    name: str
+    kind: Literal["constant", "value"] = "value"
+    variadic: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A named argument (``name := literal``). ``check`` returns the cleaned value or raises ``ValueError`` with what is allowed."""
+
+    name: str
+    check: Callable[[Any], Any]
+    summary: str
+
+
+class Ask(Protocol):
+    """How a task reaches the model: cached, coalesced, limited, metered; one validated answer per call."""
+
+    async def __call__(self, request: Request, parse: Callable[[Reply], T]) -> T:
+        """Send ``request``. ``parse`` turns the reply into a value or raises ``InvalidAnswer``, in which case the model is
+        asked again (a few times), and only an answer that parses is ever stored."""
+        ...
+
+
+class Task(Protocol):
+    """One call site, ready to run: constants bound, model known. Holds no per-row state."""
+
+    async def prepare(self, ask: Ask) -> None:
+        """Work done once per query before the first row (calibration on content-free inputs). Idempotent, safe to call concurrently."""
+        ...
+
+    async def run(self, row: Sequence[Any], ask: Ask) -> Any:
+        """The value for one row: ``row`` holds the call's ``value`` arguments as Python objects, none of them NULL
+        (an aggregate gets one list, its NULLs removed). Returns a Python object fit for ``returns``."""
+        ...
+
+    def requests(self, row: Sequence[Any]) -> Sequence[Request]:
+        """The requests that ``run`` would send first for ``row``, for estimates in EXPLAIN. Sends nothing."""
+        ...
+
+    def notes(self) -> Mapping[str, str]:
+        """What EXPLAIN should say of this call after ``prepare``: for instance the threshold in use and where it comes from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """A call as bound.
+
+    Parameters
+    ----------
+    constants : per position, the literal's Python value, or ``DYNAMIC`` where the argument is evaluated per row.
+    types : DuckDB type per position.
+    texts : the user's words per position (column names in prompts come from here).
+    options : named arguments, checked and with defaults filled in.
+    """
+
+    constants: tuple[Any, ...]
+    types: tuple[SqlType, ...]
+    texts: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Dynamic:
+    def __repr__(self) -> str:
+        return "DYNAMIC"
+
+
+DYNAMIC: Any = _Dynamic()
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticFunction:
+    """A function of the ``LLM_*`` family.
+
+    Parameters
+    ----------
+    sql_name : canonical upper-case name. aliases : other names for the same thing.
+    kind : ``scalar`` or ``aggregate`` (its first parameter is collected into a list per group).
+    parameters, options : what it takes. Common options (model, on_error, temperature, max_tokens, cache) are added by the binder.
+    model_kind : which default model it uses: ``generate`` or ``embed``.
+    returns : the DuckDB result type, from the arguments (and the model's capabilities, for vectors).
+    lower : builds the task. Raises ``ValueError`` with a message for the user when the arguments make no sense.
+    summary : one line. example : a runnable query over ``VALUES``.
+    """
+
+    sql_name: str
+    parameters: tuple[Parameter, ...]
+    returns: Callable[[Arguments, Capabilities], SqlType]
+    lower: Callable[[Arguments, Capabilities], Task]
+    summary: str
+    example: str
+    aliases: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    kind: Literal["scalar", "aggregate"] = "scalar"
+    model_kind: Literal["generate", "embed"] = "generate"
