@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -13,7 +11,7 @@ from ...udfs.models.base import Generate, Model, ModelSpec, Reply, Request, requ
 from ..errors import InvalidAnswer
 from ..store.records import Outcome, Phase
 from . import flights, lookups
-from .metering import Meter
+from .metering import Meter, durable
 from .replies import decode, encode
 from .run import QueryRun
 
@@ -139,7 +137,7 @@ class Caller:
             value = parse(reply)
         except Exception as error:
             outcome: Outcome = "invalid" if isinstance(error, InvalidAnswer) else "error"
-            self._meter.record(key, phase, reply, outcome, None, str(error))
+            await durable(self._meter.record(key, phase, reply, outcome, None, str(error)))
             raise
         answer = encode(reply)
         if not self._cache:
@@ -163,15 +161,3 @@ def _again(request: Request, attempt: int) -> Request:
     if not attempt or not isinstance(request, Generate):
         return request
     return dataclasses.replace(request, attempt=request.attempt + attempt)
-
-
-async def durable(saving: concurrent.futures.Future[None]) -> None:
-    """Wait until the store has it, even when cancelled: who asks again right after a cancellation shall find it."""
-    saved = asyncio.wrap_future(saving)
-    try:
-        await asyncio.shield(saved)
-    except asyncio.CancelledError:
-        await asyncio.wait({saved})
-        if not saved.cancelled():
-            saved.exception()
-        raise

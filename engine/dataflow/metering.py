@@ -45,8 +45,8 @@ class Meter:
         started = time.perf_counter()
         try:
             reply = await model.call(request)
-        except BaseException as error:
-            self._failed(error, most, key, phase, time.perf_counter() - started)
+        except (Exception, asyncio.CancelledError) as error:
+            await durable(self._failed(error, most, key, phase, time.perf_counter() - started))
             raise
         finally:
             self._progress.in_flight -= 1
@@ -71,7 +71,9 @@ class Meter:
         self._count_money(cost.usd)
         self._run.priced_by(cost.source)
 
-    def _failed(self, error: BaseException, most: float | None, key: bytes, phase: Phase, seconds: float) -> None:
+    def _failed(
+        self, error: BaseException, most: float | None, key: bytes, phase: Phase, seconds: float
+    ) -> Future[None]:
         # An answer outside its type was generated, and one that nobody waited for may have been: they cost something.
         billed = isinstance(error, InvalidAnswer | ModelTimeout | asyncio.CancelledError)
         self._run.budget.settle(most, None if billed else 0.0)
@@ -80,7 +82,7 @@ class Meter:
             self._count_money(cost)
         words = "cancelled before an answer came" if isinstance(error, asyncio.CancelledError) else str(error)
         outcome: Outcome = "invalid" if isinstance(error, InvalidAnswer) else "error"
-        self._save(key, phase, outcome, Usage(), seconds, 0, cost, words, None)
+        return self._save(key, phase, outcome, Usage(), seconds, 0, cost, words, None)
 
     def _count_money(self, usd: float | None) -> None:
         if usd is None:
@@ -106,6 +108,18 @@ class Meter:
         if self._run.budget.max_cost_usd is None:
             return None
         return estimate_usd(self._spec, *most_tokens(request)).usd
+
+
+async def durable(saving: Future[None]) -> None:
+    """Wait until the store has it, even when cancelled: who asks again right after a cancellation shall find it."""
+    saved = asyncio.wrap_future(saving)
+    try:
+        await asyncio.shield(saved)
+    except asyncio.CancelledError:
+        await asyncio.wait({saved})
+        if not saved.cancelled():
+            saved.exception()
+        raise
 
 
 def most_tokens(request: Request) -> tuple[int, int]:

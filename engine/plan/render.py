@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from .nodes import Call, Compute, Demand, Filter, Keep, Plan, Relation, SemanticCall, Sort, Source
@@ -98,30 +98,29 @@ def _input_name(plan: Plan, index: int) -> str:
 
 
 def _describe(plan: Plan, labels: Labels) -> tuple[str, str]:
-    def words(sql: str) -> str:
-        return shorten(_in_users_words(sql, labels))
+    """The node's kind and what it does."""
+    return type(plan).__name__, _text(plan, lambda sql: shorten(_in_users_words(sql, labels)))
 
-    def listed(some: Iterable[str]) -> str:
-        return words(", ".join(some))
 
+def _text(plan: Plan, words: Callable[[str], str]) -> str:
     match plan:
         case Source():
-            shown = listed(c.label for c in columns(plan))
-            return "Source", f"{words(plan.from_sql) or '(one row)'}  [{shown}]{_first(plan.limit)}"
+            shown = words(", ".join(c.label for c in columns(plan)))
+            return f"{words(plan.from_sql) or '(one row)'}  [{shown}]{_first(plan.limit)}"
         case Compute():
-            return "Compute", listed(c.expr.label for c in plan.columns)
+            return words(", ".join(c.expr.label for c in plan.columns))
         case Filter():
-            return "Filter", words(plan.predicate.label)
+            return words(plan.predicate.label)
         case Call():
-            return "Call", _call(plan.call, words)
+            return _call(plan.call, words)
         case Keep():
-            return "Keep", listed(plan.names)
+            return words(", ".join(plan.names))
         case Sort():
-            return "Sort", words(plan.keys.label) + _first(plan.limit)
+            return words(plan.keys.label) + _first(plan.limit)
         case Demand():
-            return "Demand", f"{plan.rows:,} rows, in waves"
+            return f"{plan.rows:,} rows, in waves"
         case Relation():
-            return "Relation", words(plan.sql)
+            return words(plan.sql)
         case _:
             assert_never(plan)
 

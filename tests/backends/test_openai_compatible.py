@@ -204,14 +204,16 @@ async def test_without_base_url_the_environment_counts_as_in_the_openai_package(
         monkeypatch.setenv("OPENAI_API_KEY", "the-key")
         monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
         monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: ducks\nAuthorization: Bearer other")
         model = BACKEND.create(ModelSpec("gpt-4.1-mini", "openai", {}))
         await model.call(Generate("", "x"))
         async with openai.AsyncOpenAI() as theirs:
             await theirs.chat.completions.create(model="gpt-4.1-mini", messages=[{"role": "user", "content": "x"}])
         await model.close()
     ours, package = server.stats.headers
-    for name in ("Authorization", "OpenAI-Organization", "OpenAI-Project"):
+    for name in ("OpenAI-Organization", "OpenAI-Project", "X-Team"):
         assert ours[name] == package[name]
+    assert ours.getall("Authorization") == ["Bearer the-key"]
     assert "X-Stainless-Lang" not in ours
     assert model.identity == f"openai:{server.base_url}:gpt-4.1-mini"
 

@@ -22,6 +22,7 @@ from random import Random
 from typing import Any, Literal
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 if __package__ in (None, ""):  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -53,7 +54,7 @@ class Stats:
     in_flight: int = 0
     max_in_flight: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
-    headers: list[Mapping[str, str]] = field(default_factory=list)
+    headers: list[CIMultiDictProxy[str]] = field(default_factory=list)
 
     def numbers(self) -> dict[str, int]:
         """The counters, without what was kept."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -43,6 +44,17 @@ INSERT INTO customers VALUES (1, 'Ada', 'gold', 'x'), (2, 'Bo', 'silver', 'y'), 
 """
 
 
+BARE = duckdb.connect(config={"threads": 1})
+"""A connection without tables, for fragments that need nothing of the session."""
+
+
+@cache
+def aggregates() -> frozenset[str]:
+    """DuckDB's aggregate functions, upper case."""
+    query = "SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE function_type = 'aggregate'"
+    return frozenset(name for (name,) in BARE.execute(query).fetchall())
+
+
 def database() -> duckdb.DuckDBPyConnection:
     """Tickets and customers in memory; one thread, so that rows keep their order."""
     connection = duckdb.connect(config={"threads": 1})
@@ -60,14 +72,11 @@ class ConnectionCatalog:
 
     @property
     def aggregates(self) -> frozenset[str]:
-        query = "SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE function_type = 'aggregate'"
-        return frozenset(name for (name,) in self.connection.execute(query).fetchall())
+        return aggregates()
 
     def describe(self, sql: str, *, private: bool = False) -> list[tuple[str, str]]:
-        if private:
-            with duckdb.connect() as bare:
-                return [(r[0], r[1]) for r in bare.execute(f"DESCRIBE {sql}").fetchall()]
-        return [(r[0], r[1]) for r in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
+        chosen = BARE if private else self.connection
+        return [(r[0], r[1]) for r in chosen.execute(f"DESCRIBE {sql}").fetchall()]
 
     def constant(self, sql: str) -> Any:
         return self.connection.execute(f"SELECT {sql}").fetchall()[0][0]
@@ -141,9 +150,7 @@ class Evaluator:
 
     def _call(self, plan: Call) -> str:
         below = self.connection.sql(f"SELECT * FROM {self._materialise(plan.input)}").to_arrow_table()
-        kind = (
-            self.connection.sql(f"SELECT NULL::{plan.call.output.type} AS x").to_arrow_table().schema.field(0).type
-        )
+        kind = self.connection.sql(f"SELECT NULL::{plan.call.output.type} AS x").to_arrow_table().schema.field(0).type
         answers = [self._answer(plan.call, row, kind) for row in below.to_pylist()]
         answered = below.append_column(plan.call.output.name, pa.array(answers, kind))
         self.connection.register("__answered", answered)

@@ -109,11 +109,20 @@ async def test_who_asks_while_a_cancelled_call_ends_is_answered(store: Store) ->
 
 
 async def test_an_answer_that_arrived_is_saved_although_its_query_is_cancelled(store: Store) -> None:
-    model = shouter()
+    lock = store._reading.lock  # in memory, reader and writer share it: the commit waits for us
+
+    async def hold(request: Request) -> None:
+        lock.acquire()
+
+    model = shouter(delay=hold)
     task = asyncio.create_task(caller_of(new_run(store), model)(ASK, take))
-    await until(lambda: len(model.calls) == 1 and model.in_flight == 0)  # answered, being saved
+    await until(lambda: len(model.calls) == 1 and model.in_flight == 0)
     task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    lock.release()
     await asyncio.wait({task})
+    assert task.cancelled()
     assert records(store) == [("serve", "ok")]
     assert await caller_of(new_run(store), model)(ASK, take) == "HELLO"
     assert len(model.calls) == 1

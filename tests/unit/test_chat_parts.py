@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anserdb.engine.errors import InvalidAnswer
@@ -51,6 +51,7 @@ def test_boolean_json_names_true_and_false() -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6, unique=True), st.data())
+@settings(deadline=None)
 def test_every_choice_names_itself_also_in_json(choices: list[str], data: st.DataObject) -> None:
     chosen = data.draw(st.sampled_from(choices))
     assert match_choice(chosen, choices) == chosen
@@ -96,6 +97,11 @@ def test_scores_are_found_behind_json_also_when_the_quote_is_in_the_token() -> N
     assert choice_scores(plain, ("Yes", "No")) == choice_scores(merged, ("Yes", "No")) == {"Yes": -0.2, "No": -1.5}
 
 
+def test_a_code_fence_before_the_json_is_skipped() -> None:
+    fence = [("```", {"```": -0.1}), ("json\n", {"json\n": -0.1}), ('{\n "answer" : "', {})]
+    assert choice_scores(tokens(*fence, ("No", {"Yes": -2.0, "No": -0.3}), ('"}', {})), ("Yes", "No")) is not None
+
+
 def test_leading_blanks_are_skipped() -> None:
     assert choice_scores(tokens(("\n", {"\n": -0.1}), ("Yes", {"Yes": -0.2, "No": -1.5})), ("Yes", "No")) is not None
 
@@ -117,6 +123,7 @@ def test_schemas_are_closed_for_strict_servers_and_only_strict_where_everything_
         st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
     )
 )
+@settings(deadline=None)
 def test_values_survive_the_wrapper(value: Any) -> None:
     assert json.loads(read_json(json.dumps({"value": value}), wrapped=True)) == value
 
@@ -190,6 +197,22 @@ def test_a_re_ask_varies_the_seed() -> None:
 def test_a_reply_without_an_answer_is_invalid(reply: dict[str, Any]) -> None:
     with pytest.raises(InvalidAnswer, match="holds no answer"):
         Dialect("m").read(Generate("", "x", ChoiceAnswer(("a",))), reply, 0.0)
+
+
+def test_the_json_around_a_choice_does_not_eat_the_caller_s_tokens() -> None:
+    request = Generate("", "x", ChoiceAnswer(("yes", "no")), max_tokens=4)
+    assert Dialect("m", "json_schema").chat(request)["max_tokens"] > 40
+    assert Dialect("m", "structured_outputs").chat(request)["max_tokens"] == 4
+
+
+def test_an_answer_that_was_cut_behind_its_end_is_whole() -> None:
+    def read(content: str) -> str:
+        reply = {"choices": [{"message": {"content": content}, "finish_reason": "length"}]}
+        return Dialect("m").read(Generate("", "x", ChoiceAnswer(("yes", "no"))), reply, 0.0).text
+
+    assert read('{"answer": "yes"}\n\n') == "yes"
+    with pytest.raises(InvalidAnswer, match="raise max_tokens"):
+        read("yes")  # it may have become "yes and no"
 
 
 def test_cached_tokens_are_read() -> None:

@@ -20,6 +20,7 @@ Form = Literal["structured_outputs", "json_schema", "json_object", "none"]
 FORMS: tuple[Form, ...] = ("structured_outputs", "json_schema", "json_object", "none")
 _ANSWER = "answer"
 _TOP_LOGPROBS = 20
+_FRAME_TOKENS = 48
 # Words of a 400 that blame the form of the answer; servers word it freely, and many name no parameter.
 _FORM_WORDS = ("response_format", "json_schema", "json_object", "structured", "guided", "schema", "grammar")
 _DROPPABLE = ("max_tokens", "temperature", "seed", "logprobs", "top_logprobs", "dimensions")
@@ -88,7 +89,8 @@ class Dialect:
             text = choice["message"].get("content") or ""
         except (KeyError, IndexError, TypeError, AttributeError):
             raise InvalidAnswer("The server's reply holds no answer.", name, json.dumps(reply)) from None
-        if choice.get("finish_reason") == "length" and not isinstance(request.answer, TextAnswer):
+        cut = choice.get("finish_reason") == "length" and not isinstance(request.answer, TextAnswer)
+        if cut and not _is_object(text):
             message = f"The answer was cut at {request.max_tokens} tokens: raise max_tokens."
             raise InvalidAnswer(message, name, text)
         scores = self._read_scores(request, choice)
@@ -120,7 +122,11 @@ class Dialect:
     def _length(self, request: Generate) -> dict[str, Any]:
         # The newer name is the only one that OpenAI's reasoning models take, the older the only one many servers know.
         name = "max_completion_tokens" if "max_tokens" in self._dropped else "max_tokens"
-        return {name: request.max_tokens}
+        limit = request.max_tokens
+        if isinstance(request.answer, ChoiceAnswer) and self._form in ("json_schema", "json_object"):
+            # The caller's cap is for the choice; the JSON around it, which is ours, needs room too.
+            limit = max(limit, _FRAME_TOKENS + max(map(len, request.answer.choices), default=0))
+        return {name: limit}
 
     def _constrains(self, request: Generate) -> bool:
         return isinstance(request.answer, TextAnswer) or self._form in ("structured_outputs", "json_schema")
@@ -148,6 +154,14 @@ def read_usage(reply: Mapping[str, Any]) -> Usage:
     usage = reply.get("usage") or {}
     details = usage.get("prompt_tokens_details") or {}
     return Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens"))
+
+
+def _is_object(text: str) -> bool:
+    """Whether a reply is whole although it was cut: only white space after the JSON object can be missing."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _seed(request: Generate) -> int | None:

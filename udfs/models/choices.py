@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...engine.errors import InvalidAnswer
 
+# What stands before the answer in a JSON reply, whatever stands before that (llama.cpp lets a model open a code fence).
+_FRAME = re.compile(r'\{\s*"[^"]*"\s*:\s*"')
 _TRIM = " \t\r\n.!,;:\"'`*()[]"
 
 
@@ -92,12 +95,8 @@ def _first_tokens(tokens: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]
 
 
 def _answer_start(reply: str) -> int:
-    body = reply.lstrip()
-    start = len(reply) - len(body)
-    if not body.startswith("{"):
-        return start
-    quote = reply.find('"', reply.find(":", start) + 1)
-    return quote + 1 if quote > 0 else start
+    framed = _FRAME.search(reply)
+    return framed.end() if framed else len(reply) - len(reply.lstrip())
 
 
 def _begins(token: str, choice: str) -> bool:

@@ -128,7 +128,8 @@ def refused(refusal: Refusal, where: Endpoint) -> ModelError:
 def too_long(refusal: Refusal) -> bool:
     """Whether the refusal is about the context length."""
     words = refusal.text.lower()
-    return refusal.code == "context_length_exceeded" or "context length" in words or "context window" in words
+    coded = "context_length_exceeded" in refusal.code or "exceed_context_size" in refusal.kind  # OpenAI, llama.cpp
+    return coded or any(phrase in words for phrase in ("context length", "context window", "context size"))
 
 
 def unreachable(where: Endpoint, reason: str) -> ModelUnavailable:

@@ -16,7 +16,7 @@ from .backend import Backend
 from .base import Capabilities, Embed, ModelSpec, Reply, Request, Usage
 
 DIMENSION = 384
-BATCH = 32
+BATCH = 16
 # The process has one engine of 90 MB, loaded on first use; its C code takes all cores, for one thread at a time.
 _ENGINE = threading.Lock()
 _Job = tuple[Embed, "Future[Reply]"]

@@ -65,13 +65,15 @@ def open_url(address: Address, headers: dict[str, str] | None = None, connect_s:
 
     A socket's own timeout counts per address and leaves the look-up out, hence the thread.
     """
+    # Before the clock starts: asking pip for its certificates may take a second.
+    trust = _trust() if address.url.startswith("https:") else None
     outcome: list[Any] = []
     finished = threading.Event()
     late = threading.Event()
 
     def connect() -> None:
         try:
-            outcome.append(_open(address, headers or {}))
+            outcome.append(_open(address, headers or {}, trust))
         except Exception as error:
             outcome.append(error)
         finished.set()
@@ -91,12 +93,12 @@ def open_url(address: Address, headers: dict[str, str] | None = None, connect_s:
     return outcome[0]
 
 
-def _open(address: Address, headers: dict[str, str]) -> Any:
+def _open(address: Address, headers: dict[str, str], trust: ssl.SSLContext | None) -> Any:
     headers = {"User-Agent": "anserdb", **headers}
     request = urllib.request.Request(address.url, headers=headers)
     if address.authorization:
         request.add_unredirected_header("Authorization", address.authorization)
-    return urllib.request.urlopen(request, timeout=READ_S, context=_trust())
+    return urllib.request.urlopen(request, timeout=READ_S, context=trust)
 
 
 def _close(response: Any) -> None:
@@ -130,7 +132,7 @@ class HttpStatusError(SourceError):
 def _trust() -> ssl.SSLContext:
     """The system's certificates (OpenSSL reads SSL_CERT_FILE itself) and those that pip or requests were told of."""
     context = ssl.create_default_context()
-    for path in (os.environ.get("PIP_CERT"), os.environ.get("REQUESTS_CA_BUNDLE"), pip_setting("cert")):
+    for path in (os.environ.get("PIP_CERT") or pip_setting("cert"), os.environ.get("REQUESTS_CA_BUNDLE")):
         if path and Path(path).is_file():
             context.load_verify_locations(cafile=path)
     return context

@@ -17,6 +17,7 @@ from .scan import pieces
 from .vocabulary import Names
 
 _DEEPEST = 16
+_COST_COLUMNS = ["model", "function", "calls", "failed_calls", "tokens_in", "tokens_out", "cost_usd"]
 _SCHEMA = """
     SELECT sql FROM (
         SELECT schema_name, table_name AS name, sql FROM duckdb_tables() WHERE NOT internal
@@ -99,7 +100,7 @@ class Commands:
     def _cost(self, arguments: list[str]) -> Outcome:
         _expect(arguments, 0, ".cost")
         usage = self.runner.connection.usage()
-        self.runner.show(usage)
+        self.runner.show(usage.select(_COST_COLUMNS))
         known, unknown = (
             sum(value or 0 for value in usage[name].to_pylist()) for name in ("cost_usd", "unknown_cost_calls")
         )

@@ -16,7 +16,8 @@ _SECRETS = re.compile(
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,} | \bAIza[\w-]{20,} | \beyJ[\w-]{10,}\.                   # AWS, Google, JWT
     | \bbearer\s+[\w.~+/-]{8,}
     | \bcreate\s+(?:or\s+replace\s+)?(?:persistent\s+|temp\w*\s+)?secret\b
-    | (?<!\w)["']?\w*(?:api_?key|password|passwd|secret|token|credential)s?["']?\s*(?::=|=>|[:=])\s*['"]?[^\s'",;)]{4,}
+    | (?:api_?key|access_?key|key_id|password|passwd|secret|token|credential)\w*["']?
+      (?:\s*(?::=|=>|[:=])\s*['"]?[^\s'",;)]{4,} | \s+'[^']{4,}')
     | ://[^\s/'"@]+:[^\s/'"@]+@
     | -----BEGIN
     | \b[0-9a-fA-F]{32,}\b
@@ -24,9 +25,7 @@ _SECRETS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _LONG = re.compile(r"[A-Za-z0-9_\-+/=]{28,}")
-_HARMLESS = re.compile(
-    r"\b(?:max_tokens|tokens_in|tokens_out|context_tokens|\w*_env)[\"']?\s*(?::=|=>|[:=])\s*['\"]?\w+", re.I
-)
+_HARMLESS = re.compile(r"\b(?:\w*tokens\w*|\w*_env)[\"']?\s*(?::=|=>|[:=]|\s)\s*['\"]?\w+", re.IGNORECASE)
 
 
 def looks_secret(text: str) -> bool:
@@ -76,6 +75,7 @@ class SafeHistory(FileHistory):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+            self._path.chmod(0o600)
             super().store_string(string)
         except OSError:
             return

@@ -29,11 +29,11 @@ def dollars(amount: float) -> str:
 def site_line(site: SiteProgress, elapsed: float) -> str:
     """One call site, now. ``elapsed`` is the query's age in seconds."""
     parts = [
-        f"{site.site}:{site.function} {site.model}",
+        f"{site.site} {site.model}",
         f"{site.rows_done:,}/{site.rows_in:,} rows",
         _count(site.calls, "call"),
     ]
-    parts += [f"{site.cached + site.shared:,} cached"] if site.cached + site.shared else []
+    parts += [f"{site.cached:,} cached"] if site.cached else []
     parts += [f"{site.failed:,} failed"] if site.failed else []
     parts += [f"{site.in_flight:,} in flight"] if site.in_flight else []
     parts.append("cost unknown" if site.unpriced else dollars(site.cost_usd))
@@ -44,10 +44,11 @@ def site_line(site: SiteProgress, elapsed: float) -> str:
 def bill(progress: QueryProgress, rows: int | None, seconds: float) -> str:
     """What the query took: rows (``None``: it returns none), wall seconds, calls, tokens, money."""
     sites = progress.sites.values()
-    cached = sum(site.cached + site.shared for site in sites)
+    cached, shared = sum(site.cached for site in sites), sum(site.shared for site in sites)
     failed = sum(site.failed for site in sites)
     took = f"{seconds:.1f} s" if rows is None else f"{_count(rows, 'row')} in {seconds:.1f} s"
     calls = _count(progress.calls, "model call") + (f", {cached:,} from cache" if cached else "")
+    calls += f", {shared:,} shared" if shared else ""
     tokens = f"{sum(s.tokens_in for s in sites):,} tokens in, {sum(s.tokens_out for s in sites):,} out"
     parts = [took, calls, tokens, _money(progress)]
     return " · ".join(parts + ([f"{_count(failed, 'row')} failed"] if failed else []))
@@ -62,7 +63,7 @@ def _money(progress: QueryProgress) -> str:
 
 
 def answers_kept(progress: QueryProgress) -> int:
-    """Answers that an interrupted query received from models."""
+    """Answers that a query has received from models so far."""
     return max(0, sum(site.calls - site.in_flight - site.failed for site in progress.sites.values()))
 
 
@@ -83,8 +84,9 @@ class Live:
         self.latest: QueryProgress | None = None
         self._screen, self._enabled, self._clock = screen, enabled, clock
         self._lock = threading.Lock()
+        self.kept = 0
         self._drawn = 0
-        self._stopped = False
+        self._stopped = self._held = False
         self._printed_at = clock()
         self._fetching: list[str] = []
 
@@ -106,6 +108,11 @@ class Live:
             self._fetching = [] if event.stage == "ready" or event.done >= event.total else [line]
             self._show(self._fetching, at_once)
 
+    def freeze(self) -> None:
+        """Note the answers received until now: a call that the interrupt is about to cancel counts as sent later on."""
+        if self.latest is not None:
+            self.kept = answers_kept(self.latest)
+
     def stop(self) -> None:
         """Take the lines off the screen, for good."""
         with self._lock:
@@ -116,11 +123,13 @@ class Live:
     def held(self) -> Iterator[None]:
         """Off the screen and silent, while results are written on the same terminal."""
         with self._lock:
+            self._held = True  # a flag and not the lock: whoever writes may stop half-way and never come back
             self._redraw([])
-            yield
+        yield
+        self._held = False
 
     def _show(self, lines: list[str], at_once: bool = False) -> None:
-        if self._stopped or not self._enabled:
+        if self._stopped or self._held or not self._enabled:
             return
         if self._screen.live:
             self._redraw(lines)

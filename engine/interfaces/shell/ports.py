@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from ...dataflow.progress import QueryProgress
+from ...settings import Settings
 
 
 class Result(Protocol):
@@ -46,6 +47,11 @@ class Connection(Protocol):
     """A database with models."""
 
     progress_listener: Callable[[QueryProgress], None] | None
+
+    @property
+    def settings(self) -> Settings:
+        """The ``llm_…`` settings."""
+        ...
 
     def sql(self, text: str, /) -> Result | None:
         """Prepare one statement."""

@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ....udfs.models.weights import set_progress
 from ...errors import Error, Interrupted
 from .cells import Rows
 from .formats import FORMATS, Format, write_raw
-from .live import Live, answers_kept, bill
+from .live import Live, bill
 from .ports import Connection, Result
 from .screen import Screen
 
@@ -57,7 +58,7 @@ class Runner:
             self.screen.out.line(f"{sql};", "dim")
         live = Live(self.screen, self.progress)
         started = time.monotonic()
-        with interruptible(self.connection.interrupt) as pressed:
+        with interruptible(lambda: self._stop(live)) as pressed:
             try:
                 rows, notices = self._fetch(sql, live)
             except BrokenPipeError:
@@ -101,9 +102,13 @@ class Runner:
     def _format(self, sql: str) -> Format:
         return write_raw if self.mode == "table" and _EXPLAIN.match(sql) else FORMATS[self.mode]
 
+    def _stop(self, live: Live) -> None:
+        live.freeze()
+        self.connection.interrupt()
+
     def _interrupted(self, live: Live) -> Outcome:
         live.stop()
-        kept = answers_kept(live.latest) if live.latest else 0
+        kept = live.kept if self.connection.settings.llm_cache else 0
         said = (
             f" {kept:,} answer{' is' if kept == 1 else 's are'} kept; the same query goes on from there."
             if kept
@@ -155,7 +160,7 @@ def interruptible(stop: Callable[[], None]) -> Iterator[threading.Event]:
         if pressed.is_set():
             raise KeyboardInterrupt
         pressed.set()
-        stop()
+        start_new_thread(stop, ())  # not here: the signal may have come while this thread holds a lock that stop() takes
 
     before = signal.signal(signal.SIGINT, on_signal)
     try:

@@ -16,7 +16,7 @@ from .wrap import pad, printable, shorten, wrap
 
 MAX_ROWS = 40
 _SPACIOUS_ROWS = 13  # up to here, rows share the 40 lines of a screen; above it, a row is a line
-_NARROWEST = 8
+_NARROWEST = 12
 _TYPE_WIDTH = 24
 _NUMBER = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(.*\)|FLOAT|DOUBLE|BIGNUM)$", re.IGNORECASE)
 
@@ -86,13 +86,19 @@ def render_table(
 ) -> Iterator[str]:
     """The lines of a box with the rows ``shown``, of ``total``."""
     columns = [
-        _Column(printable(name), type_text.lower(), tuple(_printable(row[i]) for row in shown))
+        _Column(printable(name), _type_label(type_text), tuple(_printable(row[i]) for row in shown))
         for i, (name, type_text) in enumerate(zip(names, types, strict=True))
     ]
     fitted = _fit(columns, screen)
     yield from _Drawing(fitted, len(shown), screen).lines()
     if footer := _footer(total, len(shown), len(columns), sum(column.type_text != "" for column in fitted), screen):
         yield screen.out.paint(footer, "dim")
+
+
+def _type_label(text: str) -> str:
+    """Lower case like DuckDB's own box, but not where the names of fields or enum values would change."""
+    named = text.startswith(("STRUCT", "UNION", "ENUM", "MAP"))
+    return printable(text) if named else printable(text).lower().strip('"')
 
 
 def _printable(cell: str | None) -> str | None:
