@@ -42,7 +42,8 @@ check: $(VENV)/.dev
 
 # Rewrite golden plans and generated pages.
 update: $(VENV)/.dev
-	UPDATE=1 $(BIN)/pytest tests/plans tests/docs -q
+	$(BIN)/python docs/generate.py
+	UPDATE=1 $(BIN)/pytest tests/plans -q
 	$(BIN)/ruff format .
 
 bench: bench-first bench-quality

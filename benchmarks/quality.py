@@ -155,7 +155,7 @@ async def run(name: str, rows: Sequence[Row], instructions: Sequence[str]) -> No
     try:
         for instruction in instructions:
             arguments = Arguments((instruction, DYNAMIC), (VARCHAR, VARCHAR), (f"'{instruction}'", "review"))
-            task = llm_filter.FUNCTION.lower(arguments, model.capabilities)
+            task: Any = llm_filter.FUNCTION.lower(arguments, model.capabilities)
             measured = await measure(model, task, rows, bool)
             print(f"| {name} {figures('LLM_FILTER', instruction, rows, measured, task.prior)}", flush=True)
         arguments = Arguments((DYNAMIC, list(LABELS)), (VARCHAR, VARCHAR), ("review", str(list(LABELS))))

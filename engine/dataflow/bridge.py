@@ -100,14 +100,20 @@ class _Pump:
         self._room = asyncio.Semaphore(BATCHES_AHEAD)
         self._loop = loop.shared_loop().loop
         self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+        self.started = False
 
     def start(self) -> None:
+        """Run the pipeline; an ``_End`` will follow in ``ready``, whatever happens."""
         self._loop.call_soon_threadsafe(self._start)
+        self.started = True
 
     def _start(self) -> None:
         self._task = self._loop.create_task(self._pump())
         # Not in the task's own ``finally``: a task cancelled before its first step runs none.
         self._task.add_done_callback(self._ended)
+        if self._cancelled:
+            self._task.cancel()
 
     async def _pump(self) -> None:
         async with streams.closing(self._batches) as batches:
@@ -128,7 +134,8 @@ class _Pump:
         self._loop.call_soon_threadsafe(self._room.release)
 
     def cancel(self) -> None:
-        """Stop soon; safe from any thread, and after the end."""
+        """Stop soon; safe from any thread, before the start and after the end."""
+        self._cancelled = True
         with contextlib.suppress(RuntimeError):  # the loop is closed: so was the pipeline
             self._loop.call_soon_threadsafe(self._cancel)
 
@@ -140,11 +147,11 @@ class _Pump:
 def _pull(pump: _Pump, run: QueryRun) -> Iterator[pa.RecordBatch]:
     if loop.is_loop_thread():
         raise InternalError("A pipeline's result was read on the event loop's own thread, which would wait for itself.")
-    pump.start()
-    forget = run.on_cancel(pump.cancel)
-    ended = False
+    forget, ended = run.on_cancel(pump.cancel), False
     try:
+        pump.start()
         while not isinstance(item := pump.ready.get(), _End):
+            run.check()  # what was ready when the query was cancelled is not wanted any more
             pump.taken()
             yield item
         ended = True
@@ -158,7 +165,8 @@ def _pull(pump: _Pump, run: QueryRun) -> Iterator[pa.RecordBatch]:
         forget()
         if not ended:
             pump.cancel()
-            _await_end(pump)
+            if pump.started:
+                _await_end(pump)
 
 
 def _await_end(pump: _Pump) -> None:

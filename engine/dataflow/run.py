@@ -88,6 +88,11 @@ class QueryRun:
         """Whether :meth:`cancel` was called."""
         return self._cancelled
 
+    def check(self) -> None:
+        """Raise the reason if the query was cancelled."""
+        if self._cancelled and self.error is not None:
+            raise self.error
+
     def cancel(self, reason: BaseException) -> None:
         """Stop the query from any thread; idempotent. Its reader raises ``reason``, which stays in :attr:`error`."""
         with self._lock:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-
 from ...optimizer.context import Measured
 from ...optimizer.cost.estimate import NodeEstimate, SourceSample, estimate
 from ...optimizer.pipeline import Optimized
@@ -55,9 +54,7 @@ class Explained:
     json: str
 
 
-def explain(
-    duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progress: QueryProgress | None
-) -> Explained:
+def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progress: QueryProgress | None) -> Explained:
     """Explain a plan.
 
     Parameters
@@ -72,7 +69,12 @@ def explain(
     head += [_embedded_line(c, progress) for c in plan.embedded]
     foot = _total(figures, plan) if progress is None else _actual_total(progress)
     text = "\n".join([*head, "", render(plan, notes), "", foot])
-    document = {"mode": mode(planned), "rules": planned.optimized.fired, "plan": json.loads(to_json(plan, notes)), "total": foot}
+    document = {
+        "mode": mode(planned),
+        "rules": planned.optimized.fired,
+        "plan": json.loads(to_json(plan, notes)),
+        "total": foot,
+    }
     return Explained(text, json.dumps(document, ensure_ascii=False, indent=2))
 
 
@@ -95,7 +97,9 @@ def _samples(duck: Duck, plan: Plan, stages: Stages) -> dict[Path, SourceSample]
         relational = relational_sql(node)
         if relational is None or any(calls(i.plan) for i in relational[1].inputs):
             continue
-        above = [n.call for _, n in nodes_with_paths(plan) if isinstance(n, Call) and set(n.call.arguments) <= names(node)]
+        above = [
+            n.call for _, n in nodes_with_paths(plan) if isinstance(n, Call) and set(n.call.arguments) <= names(node)
+        ]
         found[path] = _sample(duck, relational[0], above, stages)
     return found
 
@@ -198,5 +202,3 @@ def _actual_total(progress: QueryProgress) -> str:
         f"total: calls={progress.calls:,} cached={sum(s.cached for s in sites):,} tokens in={sum(s.tokens_in for s in sites):,} "
         f"tokens out={sum(s.tokens_out for s in sites):,} {cost}{source} in {seconds:.2f} s"
     )
-
-

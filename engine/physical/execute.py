@@ -20,8 +20,8 @@ from ..errors import InternalError
 from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort
 from ..plan.walk import calls
 from .duck import ROWS_PER_BATCH, Duck, Spool
-from .fragments import over, relational_sql
 from .embedded import Lookups
+from .fragments import over, relational_sql
 from .operators.call import run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .stages import Stages, output_field
@@ -159,10 +159,11 @@ async def _collect(batches: Batches) -> list[pa.RecordBatch]:
 
 
 async def _until(batches: Batches, wanted: Wanted) -> Batches:
-    """Count what arrives, and stop when it is enough."""
+    """Count what arrives, and stop when it is enough: not a row more, because calls may stand above."""
     async with streams.closing(batches):
         async for batch in batches:
+            room = wanted.rows - wanted.found
             wanted.passed(batch.num_rows)
-            yield batch
+            yield batch.slice(0, room)
             if wanted.done():
                 return

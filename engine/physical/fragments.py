@@ -29,7 +29,7 @@ def over(plan: Compute | Filter | Keep | Sort | Demand, inner: str) -> str:
             limit = f" LIMIT {plan.limit}" if plan.limit is not None else ""
             return f"SELECT * FROM {inner} ORDER BY {plan.keys.sql}{limit}"
         case Demand():
-            return f"SELECT * FROM {inner}"
+            return f"SELECT * FROM {inner} LIMIT {plan.rows}"
 
 
 def relational_sql(plan: Plan) -> tuple[str, Source | Relation] | None:

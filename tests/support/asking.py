@@ -1,49 +1,24 @@
-"""The least that can stand for the dispatcher in a test of a function: a scripted model, each answer parsed."""
+"""An ``Ask`` over a plain function, for tests of tasks without a dispatcher."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from anserdb.engine.types import SqlType, parse_type
-from anserdb.udfs.functions import functions
-from anserdb.udfs.models.base import Capabilities, Embed, Generate, Reply, Request
-from anserdb.udfs.models.scripted import Rule, ScriptedModel
-from anserdb.udfs.spec import DYNAMIC, Arguments, Task
+from anserdb.udfs.models.base import Generate, Reply, Request
 
 T = TypeVar("T")
 
 
-class Asker:
-    """An ``Ask`` over a script."""
+@dataclass
+class Asking:
+    """Answers with ``answer(request)`` and keeps what was asked."""
 
-    def __init__(self, *rules: Rule, capabilities: Capabilities | None = None) -> None:
-        self.model = ScriptedModel(rules, capabilities=capabilities)
+    answer: Callable[[Generate], Reply]
+    asked: list[Generate] = field(default_factory=list)
 
     async def __call__(self, request: Request, parse: Callable[[Reply], T]) -> T:
-        return parse(await self.model.call(request))
-
-    @property
-    def generated(self) -> list[Generate]:
-        """The text requests, in order."""
-        return [request for request in self.model.calls if isinstance(request, Generate)]
-
-    @property
-    def embedded(self) -> list[Embed]:
-        """The embedding requests, in order."""
-        return [request for request in self.model.calls if isinstance(request, Embed)]
-
-
-def bound(*constants: Any, texts: Sequence[str] = (), **options: Any) -> Arguments:
-    """A call's arguments; the options are checked by nobody here."""
-    types = tuple(parse_type("VARCHAR") for _ in constants)
-    return Arguments(constants, types, tuple(texts) or tuple(map(str, constants)), options)
-
-
-def task(name: str, arguments: Arguments, capabilities: Capabilities | None = None) -> tuple[Task, SqlType]:
-    """A function's task, and the type it returns."""
-    function, known = functions()[name], capabilities or Capabilities()
-    return function.lower(arguments, known), function.returns(arguments, known)
-
-
-__all__ = ["DYNAMIC", "Asker", "bound", "task"]
+        assert isinstance(request, Generate)
+        self.asked.append(request)
+        return parse(self.answer(request))

@@ -99,12 +99,14 @@ async def test_an_early_end_frees_duckdbs_connection(run: QueryRun) -> None:
 
 
 async def test_an_early_end_interrupts_a_read_that_is_under_way(run: QueryRun) -> None:
-    with duckdb.connect() as connection:
-        # Never yields a row; only the interrupt ends it.
-        endless = "SELECT a.range AS x FROM range(10_000_000) a, range(10_000_000) b WHERE a.range + b.range < 0"
-        reader = connection.sql(endless).to_arrow_reader(2048)
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET streaming_buffer_size = '1KB'")
+        # After its first rows it yields none for hours; only the interrupt ends that.
+        endless = "SELECT a.range FROM range(100_000_000) a, range(100_000_000) b WHERE a.range + b.range < 0"
+        reader = connection.sql(f"SELECT range AS x FROM range(2048) UNION ALL {endless}").to_arrow_reader(2048)
         batches = from_reader(reader, run, connection.interrupt)
-        reading = asyncio.create_task(batches.__anext__())  # type: ignore[arg-type]
+        assert (await anext(batches)).num_rows == 2048
+        reading = asyncio.ensure_future(anext(batches))
         await asyncio.sleep(0.05)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):

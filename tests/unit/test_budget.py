@@ -53,7 +53,12 @@ async def test_the_messages_say_what_was_spent_what_is_kept_and_how_to_go_on() -
     await budget.reserve(None, "m")
     with pytest.raises(BudgetExceeded) as calls:
         await budget.reserve(None, "m")
-    assert (calls.value.setting, calls.value.spent, calls.value.limit, calls.value.rows_done) == ("llm_max_calls", 1, 1, 7)
+    assert (calls.value.setting, calls.value.spent, calls.value.limit, calls.value.rows_done) == (
+        "llm_max_calls",
+        1,
+        1,
+        7,
+    )
     assert all(word in str(calls.value) for word in ("1 calls", "7 rows", "are kept", "SET llm_max_calls"))
     budget = Budget(None, 0.5, lambda: 7)
     await spend(budget, 0.4, 0.4)

@@ -25,7 +25,7 @@ from anserdb.engine.physical.operators.questions import weigh
 from anserdb.engine.store import Store
 from anserdb.engine.types import parse_type
 from anserdb.udfs.models.base import Generate, Request
-from tests.support.runtime import Shout, answers, new_run, shouter, stage_of, stream, strangers, texts, until
+from tests.support.runtime import Shout, answers, new_run, shouter, stage_of, strangers, stream, texts, until
 
 
 @pytest.fixture
@@ -159,9 +159,13 @@ async def test_few_rows_are_judged_at_the_end(store: Store) -> None:
 async def test_a_full_budget_fails_the_query_and_keeps_the_answers(store: Store) -> None:
     run, model = new_run(store, llm_max_calls=50), shouter()
     got: list[Any] = []
-    with pytest.raises(BudgetExceeded, match="llm_max_calls = 50"):
+
+    async def collect() -> None:
         async for batch in run_call(stream(texts(str(i) for i in range(1000))), stage_of(run, model), run):
-            got += batch.column("__s1").to_pylist()
+            got.extend(batch.column("__s1").to_pylist())
+
+    with pytest.raises(BudgetExceeded, match="llm_max_calls = 50"):
+        await collect()
     assert got == [str(i) for i in range(len(got))]  # rows before the one that found the budget empty come first
     assert len(model.calls) == 50
     again = new_run(store)
@@ -342,9 +346,10 @@ async def test_a_failing_source_fails_the_query_after_the_rows_before_it(store: 
         raise OSError("disk")
 
     run = new_run(store)
+    batches = run_call(broken(), stage_of(run, shouter()), run)
+    assert (await anext(batches)).num_rows == 1
     with pytest.raises(OSError, match="disk"):
-        async for _ in run_call(broken(), stage_of(run, shouter()), run):
-            pass
+        await anext(batches)
     assert not strangers()
 
 

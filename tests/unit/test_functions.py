@@ -48,7 +48,9 @@ def test_summary_is_one_sentence(function: SemanticFunction) -> None:
 
 def test_parameters(function: SemanticFunction) -> None:
     parameters = function.parameters
-    names = [parameter.name for parameter in parameters] + [option.name for option in function.options]
+    names = [parameter.name for parameter in parameters if not parameter.variadic] + [
+        option.name for option in function.options
+    ]
     assert len(set(names)) == len(names)
     assert not COMMON & set(names)
     assert all(name == name.lower() and name.isidentifier() for name in names)

@@ -11,7 +11,7 @@ import pytest
 from anserdb.engine.errors import InvalidAnswer
 from anserdb.udfs.functions import functions
 from anserdb.udfs.models.base import JsonAnswer, TextAnswer
-from tests.support.asking import DYNAMIC, Asker, bound, task
+from tests.support.function_call import DYNAMIC, Asker, bound, task
 
 
 def complete(prompt: Any = "What is it about?", inputs: int = 1, **options: Any) -> Any:
@@ -89,6 +89,14 @@ async def test_no_input_and_several() -> None:
     nothing, both = ask.generated
     assert nothing.user
     assert both.user == "Body: first body\nTitle: 7"
+
+
+async def test_literal_inputs_keep_their_place_and_null_is_not_asked() -> None:
+    call, _ = task("LLM_COMPLETE", bound("Join them.", "one", DYNAMIC, texts=["'…'", "'one'", "body"]))
+    assert call.requests(["two"])[0].user == "Text: one\nBody: two"
+    ask = Asker()
+    assert await task("LLM_COMPLETE", bound("Join them.", None, DYNAMIC))[0].run(["two"], ask) is None
+    assert ask.generated == []
 
 
 def test_placeholders_become_the_inputs_labels() -> None:

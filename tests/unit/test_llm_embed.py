@@ -7,7 +7,7 @@ import pytest
 from anserdb.engine.errors import InvalidAnswer
 from anserdb.udfs.functions import functions
 from anserdb.udfs.models.base import Capabilities, Embed
-from tests.support.asking import DYNAMIC, Asker, bound, task
+from tests.support.function_call import DYNAMIC, Asker, bound, task
 
 THREE = Capabilities(embeds=True, dimension=3)
 
@@ -22,6 +22,13 @@ async def test_a_vector_per_text_in_the_asked_role() -> None:
     assert await task("LLM_EMBED", bound(DYNAMIC), THREE)[0].run(["a goose"], ask) == (1.0, 0.5, -0.25)
     await task("LLM_EMBED", bound(DYNAMIC, role="query"), THREE)[0].run([{"a": "goose"}], ask)
     assert ask.embedded == [Embed("a goose", "passage"), Embed('{"a": "goose"}', "query")]
+
+
+async def test_a_literal_is_embedded_too_and_null_is_not() -> None:
+    ask = Asker(("goose", [1.0, 0.5, -0.25]), capabilities=THREE)
+    assert await task("LLM_EMBED", bound("a goose"), THREE)[0].run([], ask) == (1.0, 0.5, -0.25)
+    assert await task("LLM_EMBED", bound(None), THREE)[0].run([], ask) is None
+    assert len(ask.embedded) == 1
 
 
 def test_role_is_checked() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from anserdb.engine.errors import InvalidAnswer
 from anserdb.udfs.models.base import JsonAnswer
-from tests.support.asking import DYNAMIC, Asker, bound, task
+from tests.support.function_call import DYNAMIC, Asker, bound, task
 
 FIELDS = {"product": "VARCHAR", "refund": "BOOLEAN", "amount": "DECIMAL(9,2)"}
 BODY = "The kettle broke, return my 24.90 euros."
@@ -72,7 +72,7 @@ async def test_one_constrained_call_gives_typed_fields() -> None:
     assert json.loads(request.answer.schema)["required"] == list(FIELDS)
     assert BODY in request.user
     assert BODY not in request.system
-    assert "- amount: number with at most 2 decimals" in request.system
+    assert "- amount: number with at most 2 decimals or null" in request.system
 
 
 async def test_what_is_not_stated_is_null() -> None:
@@ -101,6 +101,13 @@ async def test_equal_calls_make_equal_requests_and_row_text_stays_in_its_field()
     assert hostile.system == plain.system
     assert plain.user == "Body: x"
     assert all(line.startswith("  ") for line in hostile.user.splitlines()[1:])
+
+
+async def test_a_literal_input_is_asked_too_and_null_is_not() -> None:
+    ask = Asker(("kettle", '{"a": 1}'))
+    assert await task("LLM_EXTRACT", bound("a kettle", {"a": "INT"}))[0].run([], ask) == {"a": 1}
+    assert await task("LLM_EXTRACT", bound(None, {"a": "INT"}))[0].run([], ask) is None
+    assert len(ask.generated) == 1
 
 
 def test_options_reach_the_request() -> None:

@@ -9,7 +9,7 @@ import pytest
 from anserdb.engine.errors import InvalidAnswer, ModelTimeout
 from anserdb.udfs.models.base import Request
 from anserdb.udfs.models.scripted import ScriptedModel
-from tests.support.asking import DYNAMIC, Asker, bound, task
+from tests.support.function_call import DYNAMIC, Asker, bound, task
 
 CALL, KIND = task("LLM_SIMILARITY", bound(DYNAMIC, DYNAMIC))
 RULES = (("east", [2.0, 0.0]), ("north", [0.0, 3.0]), ("west", [-1.0, 0.0]), ("between", [1.0, 1.0]))
@@ -28,6 +28,14 @@ async def test_equal_texts_are_one_ask() -> None:
     ask = Asker()
     assert await CALL.run(["the same", "the same"], ask) == pytest.approx(1.0)
     assert len(ask.embedded) == 1
+
+
+async def test_a_literal_is_one_of_the_texts() -> None:
+    call, _ = task("LLM_SIMILARITY", bound("east", DYNAMIC))
+    ask = Asker(*RULES)
+    assert await call.run(["west"], ask) == pytest.approx(-1.0)
+    assert [request.text for request in ask.embedded] == ["east", "west"]
+    assert await task("LLM_SIMILARITY", bound(None, DYNAMIC))[0].run(["west"], ask) is None
 
 
 async def test_it_is_symmetric_and_within_its_bounds() -> None:

@@ -14,7 +14,7 @@ from anserdb.udfs.functions import llm_summarize
 from anserdb.udfs.functions.llm_summarize import CHUNK_CHARACTERS
 from anserdb.udfs.models.base import Generate, Request
 from anserdb.udfs.models.scripted import ScriptedModel
-from tests.support.asking import DYNAMIC, Asker, bound, task
+from tests.support.function_call import DYNAMIC, Asker, bound, task
 
 
 def summarize(*constants: Any) -> Any:
@@ -100,6 +100,11 @@ def test_the_instruction_is_part_of_every_prompt() -> None:
     assert "only complaints" in request.system
     with pytest.raises(ValueError, match="text literal"):
         summarize(DYNAMIC)
+
+
+def test_a_literal_is_no_group() -> None:
+    with pytest.raises(ValueError, match="such as a column"):
+        task("LLM_SUMMARIZE", bound("one text"))
 
 
 def test_values_that_are_no_text_are_rendered() -> None:

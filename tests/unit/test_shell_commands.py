@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import anserdb
 import pytest
+
+import anserdb
 from anserdb.engine.interfaces.shell.commands import Commands
 from anserdb.engine.interfaces.shell.repl import converse, drain
 from anserdb.engine.interfaces.shell.runner import Outcome, Runner
@@ -32,7 +33,7 @@ class Shell:
         return outcome, self.out.getvalue(), self.err.getvalue()
 
 
-@pytest.fixture()
+@pytest.fixture
 def shell() -> Iterator[Shell]:
     out, err = io.StringIO(), io.StringIO()
     with anserdb.connect(store=":memory:", llm_model="scripted") as connection:
@@ -63,10 +64,31 @@ def test_plain_sql_has_no_bill_but_a_time_on_request(shell: Shell) -> None:
 
 
 def test_notices_are_printed(shell: Shell) -> None:
-    shell.run("CREATE MODEL flaky (provider 'scripted', fail_ratio 1.0);")
+    shell.run("CREATE MODEL flaky (provider 'scripted', fail_ratio 1);")
     _, _, err = shell.run("SELECT llm_complete('say', a, model := 'flaky') FROM (VALUES ('p')) t(a);")
     assert "1 row failed" in err
     assert len(err.splitlines()) >= 2
+
+
+def test_what_fails_has_a_bill_too(shell: Shell) -> None:
+    outcome, _, err = shell.run("SET llm_max_calls = 2; SELECT llm_complete('say', r::VARCHAR) FROM range(50) t(r);")
+    assert outcome is Outcome.ERROR
+    assert "llm_max_calls" in err
+    assert "· 2 model calls · " in err
+    assert "model call" not in shell.run("SELECT llm_complete('say', nope) FROM range(50) t(r);")[2]
+
+
+def test_explain_analyze_has_a_bill(shell: Shell) -> None:
+    _, out, err = shell.run("EXPLAIN ANALYZE SELECT llm_complete('say', r::VARCHAR) FROM range(3) t(r);")
+    assert "LLM_COMPLETE" in out
+    assert "s · 3 model calls · " in err
+    assert "row" not in err
+
+
+def test_changes_print_no_count_but_queries_may(shell: Shell) -> None:
+    assert shell.run("CREATE TABLE t AS SELECT 1 AS a; INSERT INTO t VALUES (2); DELETE FROM t;")[1] == ""
+    assert "Count" in shell.run('SELECT 1::BIGINT AS "Count";')[1]
+    assert "│       5 │" in shell.run("INSERT INTO t VALUES (5) RETURNING a;")[1]
 
 
 def test_explain_is_not_boxed(shell: Shell) -> None:
@@ -95,11 +117,11 @@ def test_duckdbs_errors_keep_their_label(shell: Shell) -> None:
 
 def test_tables_and_schema(shell: Shell) -> None:
     shell.run(
-        "CREATE TABLE ships (name VARCHAR); CREATE SCHEMA old; CREATE TABLE old.ships (n INTEGER); CREATE VIEW fleet AS FROM ships;"
+        "CREATE TABLE ships (name VARCHAR); CREATE SCHEMA past; CREATE TABLE past.ships (n INTEGER); CREATE VIEW fleet AS FROM ships;"
     )
-    assert shell.run(".tables")[1].split() == ["fleet", "old.ships", "ships"]
+    assert shell.run(".tables")[1].split() == ["fleet", "past.ships", "ships"]
     assert shell.run(".tables sh%")[1].split() == ["ships"]
-    assert shell.run(".schema old.ships")[1] == "CREATE TABLE old.ships(n INTEGER);\n"
+    assert shell.run(".schema past.ships")[1] == "CREATE TABLE past.ships(n INTEGER);\n"
     assert shell.run(".schema SHIPS")[1].count("CREATE TABLE") == 2
     assert shell.run(".schema")[1].count("CREATE") == 3
     assert "Did you mean ships?" in shell.run(".schema shps")[2]
@@ -125,7 +147,7 @@ def test_help(shell: Shell) -> None:
     for word in (".read FILE", "LLM_FILTER", "LLM_SUMMARIZE", "Ctrl-C"):
         assert word in overview
     on_function = shell.run(".help llm_filter")[1]
-    assert on_function.startswith("LLM_FILTER(instruction")
+    assert on_function.startswith("LLM_FILTER(condition")
     assert "model" in on_function
     assert "Example:" in on_function
     assert shell.run(".help ai_filter")[1] == on_function

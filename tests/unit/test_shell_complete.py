@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import anserdb
 import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+import anserdb
 from anserdb.engine.interfaces.shell.complete import ShellCompleter
 from anserdb.engine.interfaces.shell.highlight import lexer
 from anserdb.engine.interfaces.shell.vocabulary import Names
-from prompt_toolkit.completion import CompleteEvent
-from prompt_toolkit.document import Document
 
 COMMANDS = {".tables": "tables", ".timer": "time", ".help": "help", ".mode": "format", ".schema": "create"}
 
@@ -38,7 +39,8 @@ def test_keywords_follow_the_case_that_is_typed(names: Names) -> None:
 
 
 def test_semantic_functions_with_signature(names: Names) -> None:
-    assert offered(names, "SELECT llm_fil")["LLM_FILTER("].startswith("LLM_FILTER(instruction")
+    assert offered(names, "SELECT LLM_FIL")["LLM_FILTER("].startswith("LLM_FILTER(condition")
+    assert offered(names, "SELECT llm_fil")["llm_filter("].startswith("LLM_FILTER(condition")
 
 
 def test_tables_after_from(names: Names) -> None:

@@ -8,13 +8,14 @@ import json
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from anserdb.engine.interfaces.shell.cells import Rows
 from anserdb.engine.interfaces.shell.formats import FORMATS, write_raw
 from anserdb.engine.interfaces.shell.screen import Screen, Stream
 from anserdb.engine.interfaces.shell.table import render_table, write_table
 from anserdb.engine.interfaces.shell.wrap import cell_len, shorten, wrap
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def rows_of(sql: str) -> Rows:

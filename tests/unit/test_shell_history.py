@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from anserdb.engine.interfaces.shell.history import SafeHistory, history_path, looks_secret
 
 SECRETS = [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from anserdb.engine.interfaces.shell.scan import is_finished, pieces
 from hypothesis import given
 from hypothesis import strategies as st
+
+from anserdb.engine.interfaces.shell.scan import is_finished, pieces
 
 
 @pytest.mark.parametrize(

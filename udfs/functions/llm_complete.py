@@ -9,9 +9,10 @@ from typing import Any
 from ...engine.types import VARCHAR, SqlType, json_schema, parse_type
 from ..models.base import Answer, Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names
+from ..prompts.row_values import RowValues
 from ..prompts.template import instruction
 from ..prompts.typed_answer import constraint, form_words, parse_reply
-from ..spec import Arguments, Ask, Option, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction
 
 _MAX_TOKENS = 512
 
@@ -23,6 +24,7 @@ class CompleteTask:
     type: SqlType
     system: str
     names: tuple[str, ...]
+    values: RowValues
     answer: Answer
     temperature: float
     max_tokens: int
@@ -32,11 +34,13 @@ class CompleteTask:
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The row's answer in the announced type."""
+        if None in self.values.of(row):
+            return None
         return await ask(self.requests(row)[0], self._value)
 
     def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
         """One request."""
-        user = fields(self.names, row) if row else "Answer now."
+        user = fields(self.names, self.values.of(row)) if self.names else "Answer now."
         return (Generate(self.system, user, self.answer, self.temperature, self.max_tokens),)
 
     def notes(self) -> Mapping[str, str]:
@@ -67,11 +71,14 @@ def _lower(arguments: Arguments, _: Capabilities) -> CompleteTask:
         raise ValueError(
             "LLM_COMPLETE needs its prompt as a text literal; pass columns after it: LLM_COMPLETE('…', body)."
         )
-    names = input_names(arguments.texts[1:])
+    names, inputs = input_names(arguments.texts[1:]), arguments.constants[1:]
     return CompleteTask(
         type=sql_type,
-        system="\n".join([instruction(prompt, names), form_words(sql_type), *([DATA_RULE] if names else [])]),
+        system="\n".join(
+            [instruction(prompt, names, arguments.texts[1:]), form_words(sql_type), *([DATA_RULE] if names else [])]
+        ),
         names=names,
+        values=RowValues(inputs, tuple(value is DYNAMIC for value in inputs)),
         answer=constraint(sql_type),
         temperature=options.get("temperature") or 0.0,
         max_tokens=options.get("max_tokens") or _MAX_TOKENS,

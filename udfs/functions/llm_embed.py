@@ -11,7 +11,8 @@ from ...engine.errors import InvalidAnswer
 from ...engine.types import SqlType, parse_type
 from ..models.base import Capabilities, Embed, Reply
 from ..prompts.inputs import render
-from ..spec import Arguments, Ask, Option, Parameter, SemanticFunction
+from ..prompts.row_values import RowValues
+from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction
 
 Role = Literal["query", "passage"]
 
@@ -22,17 +23,20 @@ class EmbedTask:
 
     dimension: int | None
     role: Role
+    values: RowValues
 
     async def prepare(self, ask: Ask) -> None:
         """Nothing to prepare."""
 
-    async def run(self, row: Sequence[Any], ask: Ask) -> tuple[float, ...]:
+    async def run(self, row: Sequence[Any], ask: Ask) -> tuple[float, ...] | None:
         """The vector of the row's text."""
+        if None in self.values.of(row):
+            return None
         return await ask(self.requests(row)[0], self._vector)
 
     def requests(self, row: Sequence[Any]) -> Sequence[Embed]:
         """One request."""
-        return (Embed(render(row[0]), self.role),)
+        return (Embed(render(self.values.of(row)[0]), self.role),)
 
     def notes(self) -> Mapping[str, str]:
         """Nothing worth a line."""
@@ -61,7 +65,9 @@ def _returns(_: Arguments, capabilities: Capabilities) -> SqlType:
 
 
 def _lower(arguments: Arguments, capabilities: Capabilities) -> EmbedTask:
-    return EmbedTask(capabilities.dimension, arguments.options.get("role", "passage"))
+    constants = arguments.constants
+    values = RowValues(constants, tuple(value is DYNAMIC for value in constants))
+    return EmbedTask(capabilities.dimension, arguments.options.get("role") or "passage", values)
 
 
 FUNCTION = SemanticFunction(

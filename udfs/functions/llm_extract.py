@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from ...engine.types import SqlType, parse_type, struct_of
 from ..models.base import Answer, Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names
+from ..prompts.row_values import RowValues
 from ..prompts.typed_answer import constraint, parse_reply, type_words
-from ..spec import Arguments, Ask, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
 
 _MAX_TOKENS = 512
 
@@ -22,6 +24,7 @@ class ExtractTask:
     type: SqlType
     system: str
     names: tuple[str, ...]
+    values: RowValues
     answer: Answer
     temperature: float
     max_tokens: int
@@ -31,11 +34,17 @@ class ExtractTask:
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The row's struct as a dict; a field that the text does not state is ``None``."""
+        if None in self.values.of(row):
+            return None
         return await ask(self.requests(row)[0], self._struct)
 
     def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
         """One request."""
-        return (Generate(self.system, fields(self.names, row), self.answer, self.temperature, self.max_tokens),)
+        return (
+            Generate(
+                self.system, fields(self.names, self.values.of(row)), self.answer, self.temperature, self.max_tokens
+            ),
+        )
 
     def notes(self) -> Mapping[str, str]:
         """Nothing worth a line."""
@@ -46,11 +55,14 @@ class ExtractTask:
 
 
 def _system(sql_type: SqlType) -> str:
-    wanted = "\n".join(f"- {name}: {type_words(kind)}" for name, kind in sql_type.fields)
+    # "or null" on every line, and the empty answer spelt out, are what keeps small models from inventing values:
+    # on five short letters the 0.5B default model made up 1 value of 10 unstated ones, and all 10 without them
+    wanted = "\n".join(f"- {name}: {type_words(kind)} or null" for name, kind in sql_type.fields)
+    empty = json.dumps(dict.fromkeys((name for name, _ in sql_type.fields)), ensure_ascii=False)
     return (
-        "Extract these fields from the input. Take only what the input states; "
-        f"a field that it does not state is null.\n{wanted}\n"
-        f"Answer with one JSON object that has exactly these fields. {DATA_RULE}"
+        "Extract these fields from the input. Copy values only from the input; never make one up. "
+        f"A field that the input does not state is null.\n{wanted}\n"
+        f"An input that states nothing gives {empty}\nAnswer with one JSON object. {DATA_RULE}"
     )
 
 
@@ -94,6 +106,7 @@ def _lower(arguments: Arguments, _: Capabilities) -> ExtractTask:
         type=sql_type,
         system=_system(sql_type),
         names=input_names(arguments.texts[:1]),
+        values=RowValues(arguments.constants[:1], (arguments.constants[0] is DYNAMIC,)),
         answer=answer,
         temperature=options.get("temperature") or 0.0,
         max_tokens=options.get("max_tokens") or _MAX_TOKENS,

@@ -10,20 +10,25 @@ from typing import Any
 
 from ...engine.errors import InvalidAnswer
 from ...engine.types import DOUBLE
-from ..models.base import Embed, Reply
+from ..models.base import Capabilities, Embed, Reply
 from ..prompts.inputs import render
-from ..spec import Ask, Parameter, SemanticFunction
+from ..prompts.row_values import RowValues
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarityTask:
     """Cosine of the embeddings of a row's two texts."""
 
+    values: RowValues
+
     async def prepare(self, ask: Ask) -> None:
         """Nothing to prepare."""
 
-    async def run(self, row: Sequence[Any], ask: Ask) -> float:
+    async def run(self, row: Sequence[Any], ask: Ask) -> float | None:
         """The cosine, in [-1, 1]; both texts are embedded at the same time, equal ones once."""
+        if None in self.values.of(row):
+            return None
         # every answer is waited for, also when another failed: what was asked for is paid for, and is kept
         replies = await asyncio.gather(
             *(ask(request, _unit_vector) for request in self.requests(row)), return_exceptions=True
@@ -34,7 +39,7 @@ class SimilarityTask:
     def requests(self, row: Sequence[Any]) -> Sequence[Embed]:
         """One request per distinct text."""
         # similarity is symmetric, so both texts get the same role; of the two, e5-like models mean "query" for this
-        return [Embed(text, "query") for text in dict.fromkeys(map(render, row))]
+        return [Embed(text, "query") for text in dict.fromkeys(map(render, self.values.of(row)))]
 
     def notes(self) -> Mapping[str, str]:
         """Nothing worth a line."""
@@ -62,12 +67,17 @@ def _cosine(first: tuple[float, ...], second: tuple[float, ...]) -> float:
     return max(-1.0, min(1.0, cosine))  # rounding can leave 1.0000000000000002
 
 
+def _lower(arguments: Arguments, _: Capabilities) -> SimilarityTask:
+    constants = arguments.constants
+    return SimilarityTask(RowValues(constants, tuple(value is DYNAMIC for value in constants)))
+
+
 FUNCTION = SemanticFunction(
     sql_name="LLM_SIMILARITY",
     aliases=("AI_SIMILARITY", "SEM_SIMILARITY"),
     parameters=(Parameter("a"), Parameter("b")),
     returns=lambda *_: DOUBLE,
-    lower=lambda *_: SimilarityTask(),
+    lower=_lower,
     model_kind="embed",
     summary="How near two texts are in meaning: the cosine of their embeddings, from -1 to 1.",
     example="""

@@ -11,7 +11,7 @@ from ...engine.types import VARCHAR
 from ..models.base import Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names, render
 from ..prompts.typed_answer import parse_reply
-from ..spec import Arguments, Ask, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
 
 CHUNK_CHARACTERS = 6_000
 """Input of one call. About 1,500 tokens of English: with the answer it fits the 4,096-token windows of small local models,
@@ -112,6 +112,8 @@ def _chunks(texts: Iterator[str] | Sequence[str], name: str, at_least: int) -> l
 
 def _lower(arguments: Arguments, _: Capabilities) -> SummarizeTask:
     options = arguments.options
+    if arguments.constants[0] is not DYNAMIC:
+        raise ValueError("LLM_SUMMARIZE needs the texts of a group, such as a column, not one literal.")
     instruction = arguments.constants[1] if len(arguments.constants) > 1 else ""
     if not isinstance(instruction, str):
         raise ValueError("The instruction of LLM_SUMMARIZE must be a text literal.")

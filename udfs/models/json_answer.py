@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -11,6 +12,7 @@ from ...engine.errors import InvalidAnswer
 from .base import JsonValue
 
 _WRAPPER = "value"
+_WRAPPED = re.compile(r'\{\s*"value"\s*:\s*(.*?)\s*\}', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,8 @@ def read_json(answer: str, *, wrapped: bool, model: str = "") -> str:
         raise InvalidAnswer(f"The model's answer is not JSON ({error}): {answer[:80]!r}", model, answer) from None
     if not wrapped:
         return body
-    if isinstance(value, dict) and set(value) == {_WRAPPER}:
-        value = value[_WRAPPER]
-    return json.dumps(value, ensure_ascii=False)
+    inner = _WRAPPED.fullmatch(body) if isinstance(value, dict) and set(value) == {_WRAPPER} else None
+    return inner[1] if inner else body  # verbatim: a number keeps all its digits
 
 
 def full_match_pattern(text: str) -> str | None:

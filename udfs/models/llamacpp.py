@@ -136,8 +136,10 @@ class _Opener:
 
     async def opened(self) -> tuple[Engine, EngineKey]:
         future = self._join()
+        waiter = asyncio.wrap_future(future)
+        waiter.add_done_callback(_retrieved)
         try:
-            return await asyncio.shield(asyncio.wrap_future(future))
+            return await asyncio.shield(waiter)
         finally:
             self._leave(future)
 
@@ -183,6 +185,12 @@ class _Opener:
             self._stop.set()
         if future is not None and future.done() and future.exception() is None:
             await asyncio.to_thread(release, future.result()[1])
+
+
+def _retrieved(waiter: asyncio.Future[Any]) -> None:
+    """A caller that was cancelled does not come back for the outcome; asyncio would complain that nobody looked."""
+    if not waiter.cancelled():
+        waiter.exception()
 
 
 class _AbandonedError(Exception):

@@ -23,7 +23,7 @@ _CONTROL = re.compile(
     r"<(?=[|｜])|<(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think)>)|\[(?=/?INST\])|<(?=</?SYS>>)"
 )
 _LINES = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_NAME = re.compile(r"(?:.*\.)?\s*\"?([A-Za-z_][\w ]*?)\"?\s*\Z", re.DOTALL)
+_NAME = re.compile(r"(?:.*\.)?\s*\"?([^\W\d][\w ]*?)\"?\s*\Z", re.DOTALL)
 
 
 def input_names(texts: Sequence[str]) -> tuple[str, ...]:

@@ -55,7 +55,9 @@ def _json_of(type_text: str) -> str:
 def _converted(rows: Rows, templates: Sequence[str]) -> Iterator[list[Row]]:
     names = [f"c{i}" for i in range(len(templates))]  # result columns may share a name
     select = ", ".join(template.format(name) for template, name in zip(templates, names, strict=True))
-    with duckdb.connect(config={"threads": 1}) as connection:  # batches are small: waking threads costs more than it saves
+    with duckdb.connect(
+        config={"threads": 1}
+    ) as connection:  # batches are small: waking threads costs more than it saves
         for batch in rows.batches:
             _use_zone(connection, batch.schema)
             connection.register("batch", pa.Table.from_batches([batch]).rename_columns(names))

@@ -81,7 +81,8 @@ class ShellCompleter(Completer):
         for table in dict.fromkeys(_used(text).values()):
             yield from _matching(word, dict.fromkeys(self._names.columns(table), f"column of {table}"))
         for name, function in semantic_functions().items():
-            yield from _matching(word, {f"{name}(": f"{signature(function)} {function.summary}"})
+            (shown,) = _in_case_of(word, [f"{name}("])
+            yield from _matching(word, {shown: f"{signature(function)} {function.summary}"})
         yield from _matching(word, dict.fromkeys(self._names.tables(), "table"))
         yield from _matching(word, dict.fromkeys(_in_case_of(word, keywords()), ""))
 
@@ -101,7 +102,7 @@ def _word(before: str) -> str:
 
 
 def _in_case_of(word: str, names: Sequence[str]) -> Sequence[str]:
-    """Keywords in the case that the user types."""
+    """Words of SQL in the case that the user types; Tab completes only what it need not change."""
     return [name.lower() for name in names] if word.islower() else names
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
@@ -104,6 +105,20 @@ def _keys() -> KeyBindings:
             buffer.validate_and_handle()
         else:
             buffer.newline(copy_margin=False)
+
+    @keys.add("tab")
+    def _(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.complete_state is not None and buffer.complete_state.completions:
+            buffer.complete_next()
+            return
+        wanted = CompleteEvent(completion_requested=True)
+        found = list(buffer.completer.get_completions(buffer.document, wanted))
+        if len(found) == 1:  # at once: a menu would come too late for whoever types on
+            buffer.complete_state = None
+            buffer.apply_completion(found[0])
+        else:
+            buffer.start_completion(insert_common_part=True)
 
     return keys
 

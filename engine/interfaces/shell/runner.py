@@ -18,12 +18,14 @@ import pyarrow as pa
 from ....udfs.models.weights import set_progress
 from ...errors import Error, Interrupted
 from .cells import Rows
-from .formats import FORMATS, Format, write_raw
+from .formats import FORMATS, write_raw
 from .live import Live, bill
 from .ports import Connection, Result
 from .screen import Screen
 
-_EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN\b", re.IGNORECASE | re.DOTALL)
+_BLANK = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+_EXPLAIN = re.compile(_BLANK + r"EXPLAIN\b", re.IGNORECASE | re.DOTALL)
+_CHANGES = re.compile(_BLANK + r"(?:CREATE|INSERT|UPDATE|DELETE|MERGE|COPY)\b", re.IGNORECASE | re.DOTALL)
 _OWN_LABEL = re.compile(r"[A-Z][\w ]* (Error|exception):", re.IGNORECASE)
 
 
@@ -58,29 +60,27 @@ class Runner:
             self.screen.out.line(f"{sql};", "dim")
         live = Live(self.screen, self.progress)
         started = time.monotonic()
+        rows, notices, outcome = None, list[str](), Outcome.OK
         with interruptible(lambda: self._stop(live)) as pressed:
             try:
                 rows, notices = self._fetch(sql, live)
             except BrokenPipeError:
                 raise  # nobody reads us any more: not the statement's fault
-            except KeyboardInterrupt:
-                return self._interrupted(live)
+            except (KeyboardInterrupt, Interrupted):
+                outcome = self._interrupted(live)
             except Exception as error:
-                live.stop()
-                if pressed.is_set() or isinstance(error, Interrupted):
-                    return self._interrupted(live)
-                self.complain(error, place)
-                return Outcome.ERROR
+                outcome = self._interrupted(live) if pressed.is_set() else self.complain(error, place)
         self._account(live, rows, notices, time.monotonic() - started)
-        return Outcome.OK
+        return outcome
 
     def show(self, table: pa.Table) -> None:
         """Print a finished table in the current mode."""
         FORMATS[self.mode](Rows.of(table), self.screen)
 
-    def complain(self, error: Exception, place: str = "") -> None:
+    def complain(self, error: Exception, place: str = "") -> Outcome:
         """Print an error, with its place."""
         self.screen.err.line(f"{place + ': ' if place else ''}{_words(error)}", "red")
+        return Outcome.ERROR
 
     def _fetch(self, sql: str, live: Live) -> tuple[int | None, list[str]]:
         """Run and print; the number of rows (``None``: the statement has no result) and the notices."""
@@ -91,7 +91,7 @@ class Runner:
             if result is None:
                 return None, _notices(live)
             rows = Rows(result.columns, result.types, _watched(result, live))
-            count = self._format(sql)(rows, self.screen)
+            count = self._write(sql, rows)
             live.latest = result.progress or live.latest
             return count, list(result.notices)
         finally:
@@ -99,28 +99,32 @@ class Runner:
             set_progress(None)
             live.stop()
 
-    def _format(self, sql: str) -> Format:
-        return write_raw if self.mode == "table" and _EXPLAIN.match(sql) else FORMATS[self.mode]
+    def _write(self, sql: str, rows: Rows) -> int | None:
+        if _CHANGES.match(sql) and list(rows.columns) == ["Count"]:
+            for _ in rows.batches:  # DuckDB's "result" of a change: nobody asked for it
+                pass
+            return None
+        if self.mode == "table" and _EXPLAIN.match(sql):
+            write_raw(rows, self.screen)
+            return None
+        return FORMATS[self.mode](rows, self.screen)
 
     def _stop(self, live: Live) -> None:
         live.freeze()
         self.connection.interrupt()
 
     def _interrupted(self, live: Live) -> Outcome:
-        live.stop()
         kept = live.kept if self.connection.settings.llm_cache else 0
-        said = (
-            f" {kept:,} answer{' is' if kept == 1 else 's are'} kept; the same query goes on from there."
-            if kept
-            else ""
-        )
+        answers = "1 answer is" if kept == 1 else f"{kept:,} answers are"
+        said = f" {answers} kept; the same query goes on from there." if kept else ""
         self.screen.err.line(f"Interrupted.{said}", "yellow")
         return Outcome.INTERRUPTED
 
     def _account(self, live: Live, rows: int | None, notices: list[str], seconds: float) -> None:
         for notice in notices:
             self.screen.err.line(notice, "yellow")
-        if live.latest is not None and live.latest.sites:
+        asked = live.latest is not None and any(site.asked for site in live.latest.sites.values())
+        if live.latest is not None and (rows is not None or asked):  # money is spent by what fails, too
             self.screen.err.line(bill(live.latest, rows, seconds), "dim")
         elif self.timer:
             self.screen.err.line(f"Run time: {seconds:.3f} s", "dim")
@@ -160,7 +164,9 @@ def interruptible(stop: Callable[[], None]) -> Iterator[threading.Event]:
         if pressed.is_set():
             raise KeyboardInterrupt
         pressed.set()
-        start_new_thread(stop, ())  # not here: the signal may have come while this thread holds a lock that stop() takes
+        start_new_thread(
+            stop, ()
+        )  # not here: the signal may have come while this thread holds a lock that stop() takes
 
     before = signal.signal(signal.SIGINT, on_signal)
     try:

@@ -133,7 +133,7 @@ class Answers:
     def _value(self, question: Question) -> Any:
         if question.error is None:
             return {"value": question.value, "error": None} if self._details else question.value
-        return self._failure(question.error, question.preview())
+        return self._failure(question.error, question.preview)
 
     def _failure(self, error: Exception, preview: str) -> Any:
         """What a failed row becomes; books it."""
@@ -171,7 +171,7 @@ class Answers:
         except _UNFIT as error:
             answer = value["value"] if self._details else value
             reason = DataError(f"The answer {answer!r:.80} does not fit {self._type}: {error}")
-            return self._failure(reason, question.preview() if question else "")
+            return self._failure(reason, question.preview if question else "")
         return value
 
 

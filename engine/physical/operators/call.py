@@ -99,6 +99,7 @@ class _Window:
         self._next_rows = FIRST_ROWS
         self._prepared = self._ended = False
         self._fatal: BaseException | None = None
+        self._source_error: BaseException | None = None
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._feeder = asyncio.create_task(self._feed())
         self._feeder.add_done_callback(self._fed)
@@ -124,6 +125,9 @@ class _Window:
             if self._heads and not self._heads[0].unanswered:
                 return self._leave()
             if self._ended and not self._heads:
+                # A failing source comes after the rows before it: they may be all that the reader wants.
+                if self._source_error is not None:
+                    raise self._source_error
                 return None
             self._news.clear()
             await self._news.wait()
@@ -144,8 +148,7 @@ class _Window:
 
     def _fed(self, feeder: asyncio.Task[None]) -> None:
         self._ended = True
-        if not feeder.cancelled() and (error := feeder.exception()) is not None:
-            self._fail(error)
+        self._source_error = asyncio.CancelledError() if feeder.cancelled() else feeder.exception()
         self._news.set()
 
     async def _feed(self) -> None:

@@ -20,20 +20,20 @@ REFUSED_AFTER = 20
 
 
 class Question:
-    """One tuple of arguments, being answered or done. ``error`` is a row's failure; ``listeners`` are told of the end."""
+    """One tuple of arguments, being answered or done.
 
-    __slots__ = ("done", "error", "listeners", "value", "values")
+    ``preview`` is the arguments, shortened, for the error ledger and for messages; ``error`` is a row's failure;
+    ``listeners`` are told of the end.
+    """
+
+    __slots__ = ("done", "error", "listeners", "preview", "value")
 
     def __init__(self, values: Sequence[Any]) -> None:
-        self.values: Sequence[Any] | None = values
+        self.preview = ", ".join(map(_short, values))
         self.value: Any = None
         self.error: Exception | None = None
         self.done = False
         self.listeners: list[Callable[[], None]] = []
-
-    def preview(self) -> str:
-        """The arguments, shortened, for the error ledger and for messages."""
-        return ", ".join(_short(value) for value in self.values or ())
 
 
 class Questions:
@@ -100,7 +100,6 @@ class Questions:
         error = task.exception()
         if error is None:
             question.value = task.result()
-            question.values = None
             self._answered = True
             self._reweigh(question, key)
         elif isinstance(error, ModelError | DataError | BudgetExceeded):
@@ -158,5 +157,5 @@ def _key(values: Sequence[Any]) -> bytes:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else repr(value[:10] if isinstance(value, list) else value)
     return text if len(text) <= 80 else f"{text[:79]}…"
