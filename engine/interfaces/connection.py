@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ...udfs.models.base import Model
 from .. import errors
 from ..errors import InterfaceError, Interrupted
 from ..physical.estimates import Explained
@@ -211,6 +212,24 @@ class Connection:
         """The DuckDB connection underneath."""
         self._open_session().duck.settle()
         return self._native
+
+    def register_model(self, name: str, model: Model) -> None:
+        """Make a model object callable in SQL under ``name``, on this connection, for as long as it is open.
+
+        Parameters
+        ----------
+        name : what ``SET llm_model`` and ``model :=`` call it; it hides a model of that name in the catalogue.
+        model : anything with ``identity``, ``capabilities``, ``call`` and ``close``; retries, the cap on calls in flight
+            and the store are put around it. Closing it stays with you.
+
+        >>> from anserdb.udfs.models.scripted import ScriptedModel
+        >>> con = connect(store=":memory:", llm_model="mine")
+        >>> con.register_model("mine", ScriptedModel([("Lyon", "France")]))
+        >>> con.sql("SELECT LLM_COMPLETE('In which country is it?', city) FROM (VALUES ('Lyon')) AS t(city)").fetchall()
+        [('France',)]
+        >>> con.close()
+        """
+        self._open_session().models.register(name, model)
 
     def tables(self) -> list[tuple[str, str]]:
         """Schema and name of every table and view."""

@@ -13,7 +13,7 @@ from ..dataflow.run import QueryRun
 from ..plan.nodes import SemanticCall
 from .duck import Duck
 from .operators.call import CallStage, run_call
-from .stages import Stages, output_field
+from .stages import Stages
 
 
 class Lookups:
@@ -49,7 +49,7 @@ def create_lookup(connection: duckdb.DuckDBPyConnection, name: str, stage: CallS
         name,
         arrow_function(stage, run),
         None,
-        arrow_duckdb_type(output_field(stage.call).type),
+        arrow_duckdb_type(stage.field().type),
         type="arrow",  # type: ignore[arg-type,unused-ignore]
         null_handling="special",  # type: ignore[arg-type,unused-ignore]
         side_effects=True,
@@ -71,7 +71,7 @@ def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
         arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
         batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
         answered = loop.submit(_answer(batch, stage, run)).result()
-        return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=output_field(stage.call).type)
+        return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=stage.field().type)
 
     return look_up
 

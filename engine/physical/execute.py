@@ -24,7 +24,7 @@ from .embedded import Lookups
 from .fragments import over, relational_sql
 from .operators.call import run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
-from .stages import Stages, output_field
+from .stages import Stages
 from .travel import restored
 
 Batches = AsyncIterator[pa.RecordBatch]
@@ -112,7 +112,7 @@ class Executor:
         lowest = not calls(plan.input)
         below = self._pipe(plan.input, None if lowest else wanted)
         batches = run_call(below.batches, stage, self._run, wanted if lowest else None)
-        return Pipe(below.schema.append(output_field(plan.call)), batches)
+        return Pipe(below.schema.append(stage.field()), batches)
 
     def _demand(self, plan: Demand) -> Pipe:
         made = [self._stages.stage(c.call) for c in calls(plan.input)]

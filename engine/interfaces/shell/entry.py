@@ -50,6 +50,7 @@ def carry_out(order: Order, connection: Connection) -> int:
     """Run ``order`` on ``connection``; the exit status."""
     runner = Runner(connection, Screen.detect(), mode=order.mode, progress=order.progress, echo=order.echo)
     commands = Commands(runner, Names(connection))
+    connection.sql("SET enable_progress_bar = false")  # DuckDB draws it into standard output, amid the data
     try:
         for setting in order.settings:
             _set(connection, setting)

@@ -84,7 +84,7 @@ class Live:
         self.latest: QueryProgress | None = None
         self._screen, self._enabled, self._clock = screen, enabled, clock
         self._lock = threading.Lock()
-        self.kept = 0
+        self.kept: int | None = None
         self._drawn = 0
         self._stopped = self._held = False
         self._printed_at = clock()
@@ -110,7 +110,7 @@ class Live:
 
     def freeze(self) -> None:
         """Note the answers received until now: a call that the interrupt is about to cancel counts as sent later on."""
-        if self.latest is not None:
+        if self.latest is not None and self.kept is None:
             self.kept = answers_kept(self.latest)
 
     def stop(self) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import enum
 import re
-import signal
-import threading
 import time
-from _thread import start_new_thread
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FrameType
 
 import pyarrow as pa
 
 from ....udfs.models.weights import set_progress
 from ...errors import Error, Interrupted
 from .cells import Rows
+from .ctrl_c import interruptible
 from .formats import FORMATS, write_raw
 from .live import Live, bill
 from .ports import Connection, Result
@@ -114,7 +110,7 @@ class Runner:
         self.connection.interrupt()
 
     def _interrupted(self, live: Live) -> Outcome:
-        kept = live.kept if self.connection.settings.llm_cache else 0
+        kept = (live.kept or 0) if self.connection.settings.llm_cache else 0
         answers = "1 answer is" if kept == 1 else f"{kept:,} answers are"
         said = f" {answers} kept; the same query goes on from there." if kept else ""
         self.screen.err.line(f"Interrupted.{said}", "yellow")
@@ -149,27 +145,3 @@ def _words(error: Exception) -> str:
     if isinstance(error, Error):
         return f"Error: {message}"
     return f"{type(error).__name__}: {message}"
-
-
-@contextmanager
-def interruptible(stop: Callable[[], None]) -> Iterator[threading.Event]:
-    """Ctrl-C calls ``stop``; the event says that it did. A second Ctrl-C raises ``KeyboardInterrupt``."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-        start_new_thread(
-            stop, ()
-        )  # not here: the signal may have come while this thread holds a lock that stop() takes
-
-    before = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
