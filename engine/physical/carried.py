@@ -7,6 +7,7 @@ damaged. A cast to VARCHAR and back is exact for all of them, also inside of nes
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _TYPE = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:UHUGEINT|HUGEINT|UUID|BIT|BIGNUM|VARINT|TIME\ WITH\ TIME\ ZONE)\b"""
@@ -24,13 +25,14 @@ def carried(type_text: str) -> str:
     return _TYPE.sub(lambda match: match[0] if match[0][0] in "'\"" else "VARCHAR", type_text)
 
 
-def carrying(names: int, types: list[str], source: str) -> str | None:
+def carrying(types: Sequence[str], source: str) -> str | None:
     """A query over ``source`` whose columns can travel, by position; ``None``: they can as they are."""
     travelling = [carried(t) for t in types]
-    if travelling == types:
+    if travelling == list(types):
         return None
-    columns = [f"c{i}" for i in range(names)]
+    columns = [f"c{i}" for i in range(len(types))]
     items = [
-        c if there == here else f"CAST({c} AS {there})" for c, here, there in zip(columns, types, travelling, strict=True)
+        c if there == here else f"CAST({c} AS {there})"
+        for c, here, there in zip(columns, types, travelling, strict=True)
     ]
     return f"SELECT {', '.join(items)} FROM (SELECT * FROM {source}) AS __carried({', '.join(columns)})"

@@ -1,147 +1,196 @@
 """DuckDB as seen by the planner: the user's connection, and bare ones that share its settings.
 
 A DuckDB connection serves one open result at a time. What streams from the user's connection is therefore wrapped in a
-:class:`Spool`, and whoever needs the connection next makes the spool drink up first.
+:class:`~.spool.Spool`, and whoever needs the connection next makes the spool drink up first.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from .carried import carrying
+from .private import PrivateConnections
+from .python_names import call_seeing
+from .spool import OpenResult, Row, RowSpool, Spool
+
 ROWS_PER_BATCH = 2048
 """DuckDB's own vector size: the granule at which a lazy source is read."""
 
-# Settings that change what an expression means; a bare connection must agree with the user's on them.
-_MEANING = (
-    "TimeZone",
-    "Calendar",
-    "default_collation",
-    "default_null_order",
-    "default_order",
-    "integer_division",
-    "old_implicit_casting",
-    "ieee_floating_point_ops",
-    "order_by_non_integer_literal",
-    "scalar_subquery_error_on_multiple_rows",
-)
+__all__ = ["ROWS_PER_BATCH", "Duck", "Fetched", "Spool"]
 
 
-class Spool:
-    """A record batch reader over an open result, which can be told to read all that is left into memory."""
+class Fetched:
+    """The rows of a statement that is over."""
 
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self._reader: pa.RecordBatchReader | None = reader
-        self._kept: deque[pa.RecordBatch] = deque()
-        self._lock = threading.Lock()
-        self.schema: pa.Schema = reader.schema
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
 
-    def read_next_batch(self) -> pa.RecordBatch:
-        """The next batch; StopIteration at the end."""
-        with self._lock:
-            if self._kept:
-                return self._kept.popleft()
-            if self._reader is None:
-                raise StopIteration
-            try:
-                return self._reader.read_next_batch()
-            except StopIteration:
-                self._reader = None
-                raise
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            try:
-                yield self.read_next_batch()
-            except StopIteration:
-                return
-
-    def detach(self) -> None:
-        """Read what is left into memory and let the connection go."""
-        with self._lock:
-            if self._reader is not None:
-                self._kept.extend(self._reader)
-                self._reader = None
-
-    def close(self) -> None:
-        """Give up what is left."""
-        with self._lock:
-            reader, self._reader = self._reader, None
-            self._kept.clear()
-        if reader is not None:
-            reader.close()
+    def fetchall(self) -> list[Row]:
+        """All of them."""
+        return self._rows
 
 
 class Duck:
-    """The user's connection and what we do with it. Methods that run statements settle an open spool first."""
+    """The user's connection and what we do with it.
+
+    Every method may be called from any thread: statements take turns, and each moves an unread result out of its way.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        self._spool: Spool | None = None
-        self._bare: duckdb.DuckDBPyConnection | None = None
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        self._open: OpenResult | None = None
+        self._registered: Counter[str] = Counter()
+        self._unwanted: deque[str] = deque()
+        self._functions: dict[str, object] = {}
+        self._private = PrivateConnections(lambda sql: self.execute(sql).fetchall())
+        self._redefined: frozenset[str] | None = None
+        self._thread = threading.local()
+
+    # --- turns --------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
         """Free the connection: an unread result moves into memory."""
-        spool, self._spool = self._spool, None
-        if spool is not None:
-            spool.detach()
+        with self.lock:
+            opened, self._open = self._open, None
+            if opened is not None:
+                opened.detach()
+            self._tidy()
 
-    def execute(self, sql: str, parameters: Any = None) -> duckdb.DuckDBPyConnection:
-        """Run a statement on the user's connection."""
-        self.settle()
-        return self.connection.execute(sql) if parameters is None else self.connection.execute(sql, parameters)
+    @contextmanager
+    def seeing(self, variables: Mapping[str, Any]) -> Iterator[None]:
+        """In this thread, let statements find Python variables by name, as DuckDB does with its caller's."""
+        before = getattr(self._thread, "variables", {})
+        self._thread.variables = variables
+        try:
+            yield
+        finally:
+            self._thread.variables = before
+
+    def native(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call something of DuckDB's on the freed connection."""
+        with self.lock:
+            self.settle()
+            return self._call(method, *arguments, **named)
+
+    # --- statements ---------------------------------------------------------------------------------------------
+
+    def execute(self, sql: str, parameters: Any = None) -> Fetched:
+        """Run a statement on the user's connection to its end."""
+        with self.lock:
+            given = () if parameters is None else (parameters,)
+            return Fetched(self.native(self.connection.execute, sql, *given).fetchall())
+
+    def rows(self, sql: str, parameters: Any = None) -> RowSpool:
+        """Run a query and stream its rows."""
+        with self.lock:
+            given = () if parameters is None else (parameters,)
+            self.native(self.connection.execute, sql, *given)
+            self._open = spool = RowSpool(self.connection)
+            return spool
 
     def open(self, sql: str) -> Spool:
-        """Run a query and stream its result."""
-        self.settle()
-        relation = self.connection.sql(sql)
-        self._spool = spool = Spool(relation.to_arrow_reader(ROWS_PER_BATCH))
-        return spool
+        """Run a query and stream its result, in types that survive Arrow (see :mod:`.carried`)."""
+        with self.lock:
+            relation = self.native(self.connection.sql, sql)
+            names, types = list(relation.columns), [str(t) for t in relation.types]
+            carried = carrying(types, "__result")
+            if carried is not None:
+                relation = self._call(relation.query, "__result", carried)
+            return self._stream(relation, names, types)
+
+    def stream(self, relation: duckdb.DuckDBPyRelation) -> Spool:
+        """Read a relation as it is."""
+        with self.lock:
+            self.settle()
+            return self._stream(relation, relation.columns, [str(t) for t in relation.types])
 
     def table(self, sql: str) -> pa.Table:
         """Run a query and read all of it."""
-        self.settle()
-        return self.connection.sql(sql).to_arrow_table()
+        with self.lock:
+            return self._call(self.native(self.connection.sql, sql).to_arrow_table)
 
     def describe(self, sql: str, *, private: bool = False) -> list[tuple[str, str]]:
         """Names and types of a query's result, without running it."""
         if private:
-            with self._lock:
-                rows = self._shared_bare().execute(f"DESCRIBE {sql}").fetchall()
+            with self.lock:
+                rows = self._private.shared().execute(f"DESCRIBE {sql}").fetchall()
         else:
             rows = self.execute(f"DESCRIBE {sql}").fetchall()
         return [(str(r[0]), str(r[1])) for r in rows]
 
     def value(self, sql: str) -> Any:
-        """The only value of a query."""
-        row = self.execute(sql).fetchone()
-        while self.connection.fetchone() is not None:
-            pass
-        return None if row is None else row[0]
+        """The first value of a query."""
+        rows = self.execute(sql).fetchall()
+        return rows[0][0] if rows else None
 
     def aggregates(self) -> frozenset[str]:
         """Names of aggregate functions, upper case."""
-        rows = self.execute("SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE function_type = 'aggregate'")
-        return frozenset(r[0] for r in rows.fetchall())
+        return self._function_names("function_type = 'aggregate'")
 
     def redefined(self) -> frozenset[str]:
         """Macros and functions of the user, upper case: an expression that names one needs the user's connection."""
-        rows = self.execute("SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE NOT internal")
-        return frozenset(r[0] for r in rows.fetchall())
+        if self._redefined is None:
+            self._redefined = self._function_names("NOT internal")
+        return self._redefined
+
+    def names_redefined(self, sql: str) -> bool:
+        """Whether a text names a macro or function of the user."""
+        return bool(frozenset(re.findall(r"\w+", sql.upper())) & self.redefined())
+
+    # --- what our statements read -------------------------------------------------------------------------------
+
+    def register(self, tables: Mapping[str, pa.Table]) -> None:
+        """Let the user's connection see Arrow tables by name. A name counts how often it was registered."""
+        with self.lock:
+            self.settle()
+            for name, table in tables.items():
+                self.connection.register(name, table)
+                self._registered[name] += 1
+
+    def unregister(self, names: Sequence[str]) -> None:
+        """Forget tables, now or, if the connection is busy, before its next statement: this never waits."""
+        self._unwanted.extend(names)
+        if self.lock.acquire(blocking=False):
+            try:
+                if self._open is None:
+                    self._tidy()
+            finally:
+                self.lock.release()
+
+    def create_function(self, name: str, owner: object, create: Callable[[], object]) -> None:
+        """Make a function for ``owner``; one of an earlier owner, whose statement is over, gives way."""
+        with self.lock:
+            self.settle()
+            if name in self._functions:
+                self.connection.remove_function(name)
+            create()
+            self._functions[name] = owner
+
+    def remove_function(self, name: str, owner: object) -> None:
+        """Remove the function if it is still the owner's."""
+        with self.lock:
+            if self._functions.get(name) is owner:
+                self.settle()
+                del self._functions[name]
+                self.connection.remove_function(name)
+
+    # --- private connections ------------------------------------------------------------------------------------
 
     def binds_bare(self, sql: str, name: str, schema: pa.Schema) -> bool:
         """Whether a query over an Arrow relation binds on a bare connection and names nothing the user redefined."""
         if self.names_redefined(sql):
             return False
-        with self._lock:
-            bare = self._shared_bare()
+        with self.lock:
+            bare = self._private.shared()
             bare.register(name, schema.empty_table())
             try:
                 bare.execute(f"DESCRIBE {sql}").fetchall()
@@ -151,56 +200,44 @@ class Duck:
             finally:
                 bare.unregister(name)
 
-    def names_redefined(self, sql: str) -> bool:
-        """Whether a text names a macro or function of the user."""
-        return bool(frozenset(re.findall(r"\w+", sql.upper())) & self.redefined())
-
     def bare(self) -> duckdb.DuckDBPyConnection:
         """A new in-memory connection on which an expression means what it means on the user's."""
-        bare = duckdb.connect(":memory:")
-        for name, value in self._meaning().items():
-            bare.execute(f"SET {name} = {_literal(value)}")
-        return bare
+        with self.lock:
+            return self._private.connect()
 
-    def register(self, tables: Mapping[str, pa.Table]) -> None:
-        """Let the user's connection see Arrow tables by name."""
-        self.settle()
-        for name, table in tables.items():
-            self.connection.register(name, table)
-
-    def unregister(self, names: Sequence[str]) -> None:
-        """Forget them."""
-        self.settle()
-        for name in names:
-            self.connection.unregister(name)
+    def refresh(self) -> None:
+        """A statement begins: settings and functions may have changed since the last one."""
+        with self.lock:
+            self._private.refresh()
+        self._redefined = None
 
     def interrupt(self) -> None:
         """Stop what the user's connection is doing."""
         self.connection.interrupt()
 
     def close(self) -> None:
-        """Close the private connection; the user's belongs to its owner."""
-        if self._bare is not None:
-            self._bare.close()
-            self._bare = None
+        """Close the private connections; the user's belongs to its owner."""
+        with self.lock:
+            self._private.close()
 
-    def refresh(self) -> None:
-        """Forget the private connection: settings may have changed."""
-        self.close()
+    # --- inside -------------------------------------------------------------------------------------------------
 
-    def _shared_bare(self) -> duckdb.DuckDBPyConnection:
-        if self._bare is None:
-            self._bare = self.bare()
-        return self._bare
+    def _stream(self, relation: duckdb.DuckDBPyRelation, names: Sequence[str], types: Sequence[str]) -> Spool:
+        reader = self._call(relation.to_arrow_reader, ROWS_PER_BATCH)
+        self._open = spool = Spool(reader, names, types)
+        return spool
 
-    def _meaning(self) -> dict[str, str]:
-        wanted = ", ".join(_literal(n) for n in _MEANING)
-        sql = f"SELECT name, value FROM duckdb_settings() WHERE name IN ({wanted}) AND value IS NOT NULL AND value <> ''"
-        theirs = dict(self.execute(sql).fetchall())
-        with duckdb.connect(":memory:") as fresh:
-            mine = dict(fresh.execute(sql).fetchall())
-        return {n: v for n, v in theirs.items() if mine.get(n) != v}
+    def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return call_seeing(getattr(self._thread, "variables", {}), method, *arguments, **named)
 
+    def _tidy(self) -> None:
+        while self._unwanted:
+            name = self._unwanted.popleft()
+            self._registered[name] -= 1
+            if self._registered[name] <= 0:
+                del self._registered[name]
+                self.connection.unregister(name)
 
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    def _function_names(self, condition: str) -> frozenset[str]:
+        rows = self.execute(f"SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE {condition}")
+        return frozenset(r[0] for r in rows.fetchall())

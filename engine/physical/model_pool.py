@@ -49,6 +49,7 @@ class ModelPool:
     def register(self, name: str, model: Model) -> None:
         """A model made in Python, for this connection; whoever made it closes it."""
         self._registered[name] = model
+        self._held = {key: held for key, held in self._held.items() if key[:2] != (name, REGISTERED)}
 
     def create(self, spec: ModelSpec, *, replace: bool) -> None:
         """``CREATE MODEL``: checked before it is kept."""
@@ -72,14 +73,11 @@ class ModelPool:
         """The model, ready to be called (weights and connections come with the first call), and its entry."""
         spec = self.find(name)
         s = self._settings
-        if spec.provider == REGISTERED:
-            model = self._registered[spec.name]
-            limited = Limited(model, cap=s.llm_concurrency or model.capabilities.concurrency)
-            return Retried(limited, max_retries=s.llm_max_retries), spec
         options = json.dumps(dict(spec.options), sort_keys=True, default=str)
         key = (spec.name, spec.provider, options, s.llm_concurrency, s.llm_timeout_s, s.llm_max_retries)
         if key not in self._held:
-            self._held[key] = _acquire(key, spec)
+            given = self._registered.get(spec.name)
+            self._held[key] = _acquire(key, spec) if given is None else _limited(given, key)
         return self._held[key], spec
 
     def capabilities(self, name: str) -> Capabilities:
@@ -89,7 +87,8 @@ class ModelPool:
     def close(self) -> None:
         """Let go of what this connection opened; the last one closes the model."""
         for key in self._held:
-            _release(key)
+            if key[1] != REGISTERED:
+                _release(key)
         self._held = {}
 
 
@@ -101,6 +100,10 @@ def _acquire(key: Key, spec: ModelSpec) -> Model:
             found = (model, 0)
         _shared.models[key] = (found[0], found[1] + 1)
         return found[0]
+
+
+def _limited(model: Model, key: Key) -> Model:
+    return Retried(Limited(model, cap=key[3] or model.capabilities.concurrency), max_retries=key[5])
 
 
 def _release(key: Key) -> None:

@@ -1,0 +1,149 @@
+"""A model that reads what it is asked, by rules a person can follow, and the same rules as plain DuckDB functions.
+
+The same SQL text can so run in AnserDB and, verbatim, in DuckDB alone; the latter is the reference.
+
+- ``LLM_FILTER('mentions kiwi', x, …)``: whether an input contains the word after "mentions".
+- ``LLM_CLASSIFY(x, labels)``: the first label that the input contains, else the last label.
+- ``LLM_SCORE('mentions kiwi', x)``: how often it does, of four.
+- ``LLM_COMPLETE('say', x, …)``: ``say(x; …)``; with ``returns`` an INTEGER: the inputs' length, a BOOLEAN: as LLM_FILTER.
+- ``LLM_EXTRACT(x, {…})``: the word after ``field=`` in the input, else NULL.
+- ``LLM_SUMMARIZE(x)``: the texts of the group, sorted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from anserdb.udfs.models.base import Capabilities, ChoiceAnswer, Generate, JsonAnswer, Request
+from anserdb.udfs.models.scripted import ScriptedModel
+from anserdb.udfs.prompts.inputs import folded, render
+
+EXTRACTED = pa.struct([("name", pa.string()), ("amount", pa.int32())])
+"""What LLM_EXTRACT gives in the reference: ``{name: 'VARCHAR', amount: 'INTEGER'}``."""
+
+
+def reader_model(**options: Any) -> ScriptedModel:
+    """The model; its answers depend on nothing but the request."""
+    capabilities = Capabilities(embeds=True, choice_scores=False, local=True, dimension=4, concurrency=64)
+    return ScriptedModel([(lambda _: True, read)], capabilities=capabilities, name="reader", **options)
+
+
+def read(request: Request) -> str:
+    """The answer to a request, by the rules above."""
+    assert isinstance(request, Generate)
+    head, _, tail = request.user.rpartition("\n\n")
+    values = _values(tail)
+    match request.answer:
+        case ChoiceAnswer(("Yes", "No")):
+            return "Yes" if _mentions(head or request.user, values) else "No"
+        case ChoiceAnswer(labels):
+            return _label(values[0], labels)
+        case JsonAnswer(schema):
+            return json.dumps(_json(json.loads(schema), request.system, values))
+        case _:
+            return _text(request.system, values)
+
+
+def _values(user: str) -> list[str]:
+    return [match[1] for match in re.finditer(r"^[^:\n]+: ?(.*(?:\n  .*)*)$", user, re.M)]
+
+
+def _word(instruction: str) -> str:
+    found = re.search(r"mentions (\w+)", instruction)
+    assert found, instruction
+    return found[1]
+
+
+def _mentions(instruction: str, values: Sequence[str]) -> bool:
+    return any(_word(instruction) in value for value in values)
+
+
+def _label(text: str, labels: Sequence[str]) -> str:
+    return next((label for label in labels if label in text), labels[-1])
+
+
+def _score(instruction: str, values: Sequence[str]) -> float:
+    return min(4, sum(value.count(_word(instruction)) for value in values)) / 4
+
+
+def _completed(prompt: str, values: Sequence[str]) -> str:
+    return f"{prompt}({'; '.join(values)})"
+
+
+def _fields(text: str, names: Sequence[str]) -> dict[str, str | None]:
+    found = {name: re.search(rf"\b{name}=(\w+)", text) for name in names}
+    return {name: match[1] if match else None for name, match in found.items()}
+
+
+def _json(schema: dict[str, Any], system: str, values: Sequence[str]) -> Any:
+    properties = schema.get("properties", {})
+    if list(properties) == ["score"]:
+        return {"score": _score(system, values)}
+    if properties:
+        return {
+            name: int(word) if word is not None and "integer" in json.dumps(properties[name]) else word
+            for name, word in _fields(values[0], list(properties)).items()
+        }
+    kind = schema["anyOf"][0]
+    if "enum" in kind:
+        return _label("; ".join(values), kind["enum"])
+    if kind["type"] == "boolean":
+        return _mentions(system, values)
+    return len("; ".join(values))
+
+
+def _text(system: str, values: Sequence[str]) -> str:
+    if system.startswith(("Summarize", "The inputs are summaries")):
+        return f"all of: {', '.join(sorted(values))}"
+    return _completed(system.partition("\n")[0], values)
+
+
+def reference(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put the same functions on a plain DuckDB connection (NULL for a NULL input; no named arguments)."""
+    functions: list[tuple[str, Callable[..., Any], pa.DataType, str]] = [
+        ("llm_filter", lambda condition, *values: _mentions(condition, values), pa.bool_(), "BOOLEAN"),
+        ("llm_score", lambda condition, *values: _score(condition, values), pa.float64(), "DOUBLE"),
+        ("llm_complete", lambda prompt, *values: _completed(prompt, values), pa.string(), "VARCHAR"),
+        ("llm_classify", _reference_label, pa.string(), "VARCHAR"),
+        ("llm_extract", _reference_fields, EXTRACTED, "STRUCT(name VARCHAR, amount INTEGER)"),
+        ("__summarize", lambda texts: f"all of: {', '.join(sorted(texts))}", pa.string(), "VARCHAR"),
+    ]
+    for name, function, kind, sql_type in functions:
+        connection.create_function(
+            name,
+            _over_columns(function, kind),
+            None,
+            sql_type,  # type: ignore[arg-type]
+            type="arrow",  # type: ignore[arg-type]
+            null_handling="special",  # type: ignore[arg-type]
+        )
+    connection.execute("CREATE TEMP MACRO llm_summarize(x) AS __summarize(list(x) FILTER (x IS NOT NULL))")
+
+
+def _reference_label(text: str, labels: Sequence[str]) -> str:
+    return _label(text, labels)
+
+
+def _reference_fields(text: str, _: str) -> dict[str, Any]:
+    found = _fields(text, ["name", "amount"])
+    return {"name": found["name"], "amount": None if found["amount"] is None else int(found["amount"])}
+
+
+def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:
+    def apply(*columns: Any) -> pa.Array:
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        return pa.array([None if None in row else function(*map(_argument, row)) for row in rows], kind)
+
+    return apply
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    return folded(render(value))
