@@ -26,8 +26,8 @@ from anserdb.udfs.spec import DYNAMIC, Arguments
 
 T = TypeVar("T")
 HELD_OUT_SEED = 2026
-STUDY_SEEDS = ((11, 40, 60, 260), (21, 50, 300, 900))
-SHORTEST, LONGEST = 60, 500
+STUDY_SEEDS = ((11, 40, 60, 260), (21, 50, 300, 900), (777, 400, 60, 500))
+LENGTHS = (300, 800)
 INSTRUCTIONS = ("the review is positive", "Is this movie review positive?", "the reviewer liked the movie")
 LABELS = ("positive", "negative")
 Row = tuple[str, bool]
@@ -81,11 +81,11 @@ def sample(rows: Sequence[Row], count: int, seed: int, shortest: int, longest: i
     return chosen
 
 
-def held_out(count: int) -> list[Row]:
+def held_out(count: int, lengths: Sequence[int]) -> list[Row]:
     """Rows that no choice was made on."""
     rows = all_reviews()
     seen = {row for seed, n, low, high in STUDY_SEEDS for row in sample(rows, n, seed, low, high)}
-    return sample([row for row in rows if row not in seen], count, HELD_OUT_SEED, SHORTEST, LONGEST)
+    return sample([row for row in rows if row not in seen], count, HELD_OUT_SEED, *lengths)
 
 
 class Recorder:
@@ -173,10 +173,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["small", "large"], help="model names or .gguf files")
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--instructions", nargs="+", default=list(INSTRUCTIONS))
+    parser.add_argument("--lengths", nargs=2, type=int, default=LENGTHS, help="fewest and most characters of a review")
     options = parser.parse_args()
-    rows = held_out(options.rows)
+    rows = held_out(options.rows, options.lengths)
     print(
-        f"{len(rows)} held-out reviews of {SHORTEST} to {LONGEST} characters, half of them positive\n\n{HEADER}",
+        f"{len(rows)} held-out reviews of {options.lengths[0]} to {options.lengths[1]} characters, half of them positive\n\n{HEADER}",
         flush=True,
     )
     for name in options.models:

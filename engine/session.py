@@ -16,8 +16,9 @@ from ..udfs.functions import functions
 from ..udfs.models.base import Capabilities, ModelSpec
 from ..udfs.spec import SemanticFunction
 from .dataflow.run import QueryRun
-from .errors import BindError, OperationalError
+from .errors import BindError, OperationalError, ParseError
 from .physical import system_tables
+from .physical.diagnose import diagnose, parse
 from .physical.duck import Duck, Spool
 from .physical.estimates import Explained, explain
 from .physical.execute import Executor
@@ -26,6 +27,7 @@ from .physical.stages import Stages
 from .plan.nodes import Relation
 from .settings import Settings
 from .sql.bind import bind
+from .sql.catalog import Diagnosis
 from .sql.locate import mentions
 from .sql.parameters import inline
 from .sql.statements import (
@@ -123,7 +125,16 @@ class Session:
         """Names and types of a query's result."""
         if private and self.duck.names_redefined(sql):
             raise duckdb.BinderException("the text names a function that the user redefined")
-        return self.duck.describe(sql, private=private)
+        return self.duck.describe(sql, private=True) if private else self.check(f"DESCRIBE {sql}")
+
+    def check(self, sql: str) -> list[tuple[str, str]]:
+        """Bind ``DESCRIBE …`` or ``EXPLAIN …``. A failing DESCRIBE leaves the user's transaction alive."""
+        first, second, *_ = self.duck.table(sql).columns
+        return [(str(n), str(t)) for n, t in zip(first.to_pylist(), second.to_pylist(), strict=True)]
+
+    def diagnose(self, sql: str, error: duckdb.Error) -> Diagnosis:
+        """What DuckDB has against a text that it rejected."""
+        return diagnose(self.duck, sql, error)
 
     def constant(self, sql: str) -> Any:
         """The value of an expression without columns."""
@@ -144,7 +155,7 @@ class Session:
         """
         if not _ours(sql, self.functions):
             return sql
-        text = Text(sql)
+        text = self._text(sql)
         own = parse_statement(text, self.constant)
         if own is not None and not (isinstance(own, Explain) and not mentions(own.query, self.functions)):
             return own
@@ -157,6 +168,8 @@ class Session:
     def plan(self, sql: str) -> Planned | None:
         """The optimized plan of a statement; ``None``: it has no semantic call."""
         self.duck.refresh()
+        if mentions(sql, self.functions):
+            parse(self.duck, sql)
         bound = bind(sql, self)
         if bound is None:
             return None
@@ -198,6 +211,14 @@ class Session:
         self.models.close()
         self.duck.close()
         self.store.close()
+
+    def _text(self, sql: str) -> Text:
+        """The statement's tokens; where it cannot be read, DuckDB says why better than we can."""
+        try:
+            return Text(sql)
+        except ParseError:
+            parse(self.duck, sql)
+            raise
 
     def _create_model(self, statement: CreateModel) -> None:
         stored = {m.name.lower() for m in self.store.models()}

@@ -59,7 +59,9 @@ def main() -> None:
     with duckdb.connect(str(path)) as connection:
         make(connection)
         counts = [connection.table(table).count("*").fetchall()[0][0] for table in ("reviews", *SHOP)]
-    print(f"{path}: " + ", ".join(f"{count:,} {table}" for count, table in zip(counts, ("reviews", *SHOP), strict=True)))
+    print(
+        f"{path}: " + ", ".join(f"{count:,} {table}" for count, table in zip(counts, ("reviews", *SHOP), strict=True))
+    )
 
 
 if __name__ == "__main__":

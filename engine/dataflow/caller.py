@@ -11,7 +11,7 @@ from ...udfs.models.base import Generate, Model, ModelSpec, Reply, Request, requ
 from ..errors import InvalidAnswer
 from ..store.records import Outcome, Phase
 from . import flights, lookups
-from .metering import Meter, durable
+from .metering import Meter
 from .replies import decode, encode
 from .run import QueryRun
 
@@ -137,12 +137,12 @@ class Caller:
             value = parse(reply)
         except Exception as error:
             outcome: Outcome = "invalid" if isinstance(error, InvalidAnswer) else "error"
-            await durable(self._meter.record(key, phase, reply, outcome, None, str(error)))
+            await self._meter.record(key, phase, reply, outcome, None, str(error)).durable()
             raise
         answer = encode(reply)
         if not self._cache:
             self.run.unstored.put(key, answer, len(answer) + len(key))
-        await durable(self._meter.record(key, phase, reply, "ok", answer if self._cache else None))
+        await self._meter.record(key, phase, reply, "ok", answer if self._cache else None).durable()
         return reply, value
 
 

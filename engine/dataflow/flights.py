@@ -21,6 +21,7 @@ class Flight(Generic[T]):
         self.owner = owner
         self._place = place
         self._waiters = 0
+        self._landings: list[asyncio.Future[None]] = []
         self._dying = False
         self._task = asyncio.create_task(work)
         _flights[place] = self
@@ -30,7 +31,12 @@ class Flight(Generic[T]):
         """Wait for the answer. When the last waiter is cancelled, the question is, and its end is awaited."""
         self._waiters += 1
         try:
-            return await asyncio.shield(self._task)
+            if not self._task.done():
+                # Like asyncio.shield, with half its callbacks: the calls of a query all pass here.
+                landing = asyncio.get_running_loop().create_future()
+                self._landings.append(landing)
+                await landing
+            return self._task.result()
         finally:
             self._waiters -= 1
             if not self._waiters and not self._task.done():
@@ -43,6 +49,9 @@ class Flight(Generic[T]):
             del _flights[self._place]
         if not task.cancelled():
             task.exception()  # mark as seen: the waiters may all be gone
+        for landing in self._landings:
+            if not landing.done():
+                landing.set_result(None)
 
     def _is_here(self) -> bool:
         return self._task.get_loop() is asyncio.get_running_loop()

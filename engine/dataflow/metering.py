@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Future
 
 from ...udfs.models.base import Generate, JsonAnswer, Model, ModelSpec, Reply, Request, Usage
 from ...udfs.models.prices import cost_usd, estimate_usd
@@ -12,6 +11,7 @@ from ..errors import InvalidAnswer, ModelTimeout
 from ..store.records import CallRecord, Outcome, Phase
 from .progress import SiteProgress
 from .run import QueryRun
+from .saves import Saving
 
 MESSAGE_TOKENS = 32
 """Tokens that a chat template and a tokenizer add around the two messages."""
@@ -46,7 +46,7 @@ class Meter:
         try:
             reply = await model.call(request)
         except (Exception, asyncio.CancelledError) as error:
-            await durable(self._failed(error, most, key, phase, time.perf_counter() - started))
+            await self._failed(error, most, key, phase, time.perf_counter() - started).durable()
             raise
         finally:
             self._progress.in_flight -= 1
@@ -55,8 +55,8 @@ class Meter:
 
     def record(
         self, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None, error: str | None = None
-    ) -> Future[None]:
-        """Keep the record of an answered call, and its answer; the future resolves once they are durable."""
+    ) -> Saving:
+        """Keep the record of an answered call, and its answer."""
         cost = cost_usd(self._spec, reply.usage).usd
         return self._save(key, phase, outcome, reply.usage, reply.seconds, reply.retries, cost, error, answer)
 
@@ -71,9 +71,7 @@ class Meter:
         self._count_money(cost.usd)
         self._run.priced_by(cost.source)
 
-    def _failed(
-        self, error: BaseException, most: float | None, key: bytes, phase: Phase, seconds: float
-    ) -> Future[None]:
+    def _failed(self, error: BaseException, most: float | None, key: bytes, phase: Phase, seconds: float) -> Saving:
         # An answer outside its type was generated, and one that nobody waited for may have been: they cost something.
         billed = isinstance(error, InvalidAnswer | ModelTimeout | asyncio.CancelledError)
         self._run.budget.settle(most, None if billed else 0.0)
@@ -93,7 +91,7 @@ class Meter:
     def _save(
         self, key: bytes, phase: Phase, outcome: Outcome, usage: Usage, seconds: float, retries: int,
         cost: float | None, error: str | None, answer: bytes | None,
-    ) -> Future[None]:  # fmt: skip
+    ) -> Saving:  # fmt: skip
         record = CallRecord(
             at=time.time(), query_id=self._run.query_id, call_site=self._progress.site,
             function=self._progress.function, model=self._spec.name, phase=phase, key=key,
@@ -101,25 +99,13 @@ class Meter:
             seconds=seconds, retries=retries, cost_usd=cost, outcome=outcome,
             error=None if error is None else error[:SHOWN_CHARS],
         )  # fmt: skip
-        return self._run.store.save(record, answer)
+        return self._run.saves.save(record, answer)
 
     def _most(self, request: Request) -> float | None:
         """The most that a request may cost in US dollars; ``None``: unknown (or no cap asks)."""
         if self._run.budget.max_cost_usd is None:
             return None
         return estimate_usd(self._spec, *most_tokens(request)).usd
-
-
-async def durable(saving: Future[None]) -> None:
-    """Wait until the store has it, even when cancelled: who asks again right after a cancellation shall find it."""
-    saved = asyncio.wrap_future(saving)
-    try:
-        await asyncio.shield(saved)
-    except asyncio.CancelledError:
-        await asyncio.wait({saved})
-        if not saved.cancelled():
-            saved.exception()
-        raise
 
 
 def most_tokens(request: Request) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from .budget import Budget
 from .lookups import Lookups
 from .memo import Memo
 from .progress import QueryProgress, SiteProgress
+from .saves import Saves
 
 UNSTORED_ANSWERS = 200_000
 UNSTORED_BYTES = 64 << 20
@@ -40,6 +41,7 @@ class QueryRun:
         self.progress = QueryProgress(self.query_id, time.monotonic())
         self.budget = Budget(settings.llm_max_calls, settings.llm_max_cost_usd, self.rows_done)
         self.lookups = Lookups(store)
+        self.saves = Saves(store)
         self.unstored: Memo[bytes, bytes] = Memo(UNSTORED_ANSWERS, UNSTORED_BYTES)
         self.error: BaseException | None = None
         # Re-entrant: cancel() may come from a signal handler that interrupts its own thread in here.

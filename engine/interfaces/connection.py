@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,15 +15,21 @@ import pyarrow as pa
 
 from ...udfs.models.base import Model
 from .. import errors
-from ..errors import InterfaceError, Interrupted
+from ..errors import InterfaceError
+from ..physical.duck import Duck
 from ..physical.estimates import Explained
-from ..session import Execution, Parameters, Planned, Session
+from ..physical.python_names import variables_of_caller
+from ..physical.spool import RowSpool
+from ..session import Parameters, Planned, Session
 from ..settings import Settings
 from ..sql.statements import Explain, split_statements
 from ..store import Store, default_store_path
 from .dbapi import Cursor
-from .result import Listener, NativeResult, Result, SemanticResult, TextResult
-from .translate import translated
+from .reading import Listener, Reading
+from .result import NativeResult, Result, TextResult
+from .semantic_result import SemanticResult
+from .translate import translate, translated
+from .waiting import Waiting
 
 
 def connect(
@@ -99,7 +105,8 @@ class Connection:
         self._native, self._owned = native, owned
         self._session: Session | None = Session(native, settings, store)
         self._lock = threading.RLock()
-        self._running: Execution | None = None
+        self._waiting = Waiting()
+        self._readings: weakref.WeakSet[Reading] = weakref.WeakSet()
         self.progress_listener: Listener | None = None
 
     # --- queries ------------------------------------------------------------------------------------------------
@@ -114,19 +121,21 @@ class Connection:
 
         Returns
         -------
-        A result that runs when it is read, or ``None`` for a statement without one (which has run).
+        A result that runs when it is read. A statement that changes something has run; its result is what DuckDB gives
+        for it (``Count``), and ``None`` for a statement of ours without rows.
 
         Raises
         ------
         ProgrammingError : with the place in the text.
         """
-        with self._lock:
+        variables = variables_of_caller(query)
+        with self._lock, self._open_session().duck.seeing(variables):
             pieces = self.statements(query) if params is None else [query]
             result: Result | None = None
             for piece in pieces:
                 if isinstance(result, SemanticResult):
                     result.arrow()
-                result = self._one(piece, params)
+                result = self._one(piece, params, variables)
             return result
 
     def execute(self, query: str, params: Parameters = None) -> Cursor:
@@ -152,53 +161,66 @@ class Connection:
         rows = result.fetchall()
         return "\n".join(str(row[-1]) for row in rows)
 
-    def _one(self, query: str, params: Parameters) -> Result | None:
+    def _one(self, query: str, params: Parameters, variables: Mapping[str, Any]) -> Result | None:
         session = self._open_session()
         with translated():
             prepared = session.prepare(query, params)
             if isinstance(prepared, str):
-                return self._native_result(prepared, params)
+                return self._native_result(session.duck, prepared, params, variables)
             if isinstance(prepared, Planned):
-                return self._semantic_result(session, prepared)
+                return self._semantic_result(session, prepared, variables)
             if isinstance(prepared, Explain):
-                return self._explained(session, prepared)
+                return self._explained(session, prepared, variables)
             table = session.carry_out(prepared)
         return None if table is None else self._arrow_result(table)
 
-    def _native_result(self, query: str, params: Parameters) -> Result | None:
-        session = self._open_session()
-        session.duck.settle()
-        relation = self._native.sql(query) if params is None else self._native.sql(query, params=params)
-        return None if relation is None else NativeResult(relation, session.duck.settle)
+    def _native_result(
+        self, duck: Duck, query: str, params: Parameters, variables: Mapping[str, Any]
+    ) -> NativeResult | None:
+        named = {} if params is None else {"params": params}
 
-    def _semantic_result(self, session: Session, planned: Planned) -> Result | None:
-        self._running = execution = session.execute(planned)
-        result = SemanticResult(execution, self.progress_listener, lambda: self._done(execution))
-        if planned.returns_rows:
-            return result
-        result.arrow()
-        return None
+        def run() -> duckdb.DuckDBPyRelation | None:
+            with duck.seeing(variables):
+                relation: duckdb.DuckDBPyRelation | None = duck.native(self._native.sql, query, **named)
+                return relation
 
-    def _explained(self, session: Session, statement: Explain) -> Result:
+        def again() -> RowSpool:
+            with duck.seeing(variables):
+                return duck.rows(query, params)
+
+        relation = self._waiting.wait(run, duck.interrupt)
+        if relation is None:
+            return None
+        return NativeResult(relation, duck, self._waiting, again if _is_lazy(relation, query) else None)
+
+    def _semantic_result(self, session: Session, planned: Planned, variables: Mapping[str, Any]) -> SemanticResult:
+        reading = self._reading(session, planned, variables)
+        result = SemanticResult(reading)
+        if not planned.returns_rows:
+            reading.table()
+        return result
+
+    def _reading(self, session: Session, planned: Planned, variables: Mapping[str, Any]) -> Reading:
+        execution = session.execute(planned)
+        reading = Reading(execution, session.duck, self._waiting, variables, self.progress_listener)
+        self._readings.add(reading)
+        return reading
+
+    def _explained(self, session: Session, statement: Explain, variables: Mapping[str, Any]) -> Result:
         if statement.analyze:
             planned = session.plan(statement.query)
             assert planned is not None
-            self._running = execution = session.execute(planned)
-            result = SemanticResult(execution, self.progress_listener, lambda: self._done(execution))
-            result.arrow()
-            explained: Explained = execution.explain()
+            reading = self._reading(session, planned, variables)
+            reading.table()
+            explained: Explained = reading.execution.explain()
         else:
             explained = session.explain(statement.query)
         text = explained.json if statement.form == "json" else explained.text
         return self._arrow_result(pa.table({"explain": [text]}), TextResult)
 
-    def _arrow_result(self, table: pa.Table, kind: type[NativeResult] = NativeResult) -> Result:
-        self._open_session().duck.settle()
-        return kind(self._native.from_arrow(table), self._open_session().duck.settle)
-
-    def _done(self, execution: Execution) -> None:
-        if self._running is execution:
-            self._running = None
+    def _arrow_result(self, table: pa.Table, kind: type[NativeResult] = NativeResult) -> NativeResult:
+        duck = self._open_session().duck
+        return kind(duck.native(self._native.from_arrow, table), duck, self._waiting)
 
     # --- what there is ------------------------------------------------------------------------------------------
 
@@ -251,12 +273,8 @@ class Connection:
     # --- life ---------------------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
-        """Stop the running query, from any thread; who waits for it gets ``Interrupted``."""
-        running = self._running
-        if running is not None:
-            running.interrupt(Interrupted("The query was stopped. Answers already received are kept."))
-        else:
-            self._native.interrupt()
+        """Stop the statements that are being waited for, from any thread; who waits gets ``Interrupted``."""
+        self._waiting.interrupt()
 
     def commit(self) -> None:
         """Commit the open transaction, if any (DuckDB commits by itself outside BEGIN)."""
@@ -271,17 +289,24 @@ class Connection:
         session, self._session = self._session, None
         if session is None:
             return
-        if self._running is not None:
-            self._running.interrupt(Interrupted("The connection was closed."))
-        session.duck.settle()
-        session.close()
-        if self._owned:
-            self._native.close()
+        over = InterfaceError("The connection is closed.")
+        try:
+            self._waiting.interrupt()
+            for reading in list(self._readings):
+                reading.close(over)
+            session.duck.settle()
+        finally:
+            session.close()
+            if self._owned:
+                self._native.close()
 
     def _transaction(self, verb: str) -> None:
         session = self._open_session()
-        with contextlib.suppress(duckdb.TransactionException):
+        try:
             session.duck.execute(verb)
+        except duckdb.TransactionException as error:
+            if "no transaction is active" not in str(error):
+                raise translate(error) from error
 
     def _open_session(self) -> Session:
         if self._session is None:
@@ -295,6 +320,11 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_lazy(relation: duckdb.DuckDBPyRelation, query: str) -> bool:
+    """Whether reading the relation runs the query; else the statement has run, and the relation holds its rows."""
+    return relation.sql_query().strip("; \n\t") == query.strip("; \n\t")
 
 
 __all__: Sequence[str] = ["Connection", "connect"]

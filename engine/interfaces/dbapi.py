@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InterfaceError
-from .result import Result, Row
+from .result import Result
+from .rows import Row
 
 if TYPE_CHECKING:
     from ..session import Parameters

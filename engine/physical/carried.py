@@ -25,14 +25,22 @@ def carried(type_text: str) -> str:
     return _TYPE.sub(lambda match: match[0] if match[0][0] in "'\"" else "VARCHAR", type_text)
 
 
-def carrying(types: Sequence[str], source: str) -> str | None:
-    """A query over ``source`` whose columns can travel, by position; ``None``: they can as they are."""
-    travelling = [carried(t) for t in types]
-    if travelling == list(types):
+def carrying(names: Sequence[str], types: Sequence[str], source: str) -> str | None:
+    """A query over ``source`` whose columns can travel; ``None``: they can as they are."""
+    return _cast(names, types, [carried(t) for t in types], source)
+
+
+def restoring(names: Sequence[str], types: Sequence[str], source: str) -> str | None:
+    """A query over what has travelled that yields the original types; ``None``: nothing was changed."""
+    return _cast(names, [carried(t) for t in types], types, source)
+
+
+def _cast(names: Sequence[str], have: Sequence[str], want: Sequence[str], source: str) -> str | None:
+    if list(have) == list(want):
         return None
-    columns = [f"c{i}" for i in range(len(types))]
+    columns = [f"c{i}" for i in range(len(names))]  # by position: two columns may have one name
     items = [
-        c if there == here else f"CAST({c} AS {there})"
-        for c, here, there in zip(columns, types, travelling, strict=True)
+        f'{column if there == here else f"CAST({column} AS {there})"} AS "{name.replace(chr(34), chr(34) * 2)}"'
+        for column, name, here, there in zip(columns, names, have, want, strict=True)
     ]
     return f"SELECT {', '.join(items)} FROM (SELECT * FROM {source}) AS __carried({', '.join(columns)})"

@@ -11,12 +11,13 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from .carried import carrying
+from .carried import carrying, restoring
 from .private import PrivateConnections
 from .python_names import call_seeing
 from .spool import OpenResult, Row, RowSpool, Spool
@@ -24,7 +25,7 @@ from .spool import OpenResult, Row, RowSpool, Spool
 ROWS_PER_BATCH = 2048
 """DuckDB's own vector size: the granule at which a lazy source is read."""
 
-__all__ = ["ROWS_PER_BATCH", "Duck", "Fetched", "Spool"]
+__all__ = ["ROWS_PER_BATCH", "Duck", "Fetched", "Spool", "spooled"]
 
 
 class Fetched:
@@ -49,7 +50,8 @@ class Duck:
         self.lock = threading.RLock()
         self._open: OpenResult | None = None
         self._registered: Counter[str] = Counter()
-        self._unwanted: deque[str] = deque()
+        self._views: set[str] = set()
+        self._unwanted: deque[Callable[[], object]] = deque()
         self._functions: dict[str, object] = {}
         self._private = PrivateConnections(lambda sql: self.execute(sql).fetchall())
         self._redefined: frozenset[str] | None = None
@@ -101,17 +103,14 @@ class Duck:
         """Run a query and stream its result, in types that survive Arrow (see :mod:`.carried`)."""
         with self.lock:
             relation = self.native(self.connection.sql, sql)
-            names, types = list(relation.columns), [str(t) for t in relation.types]
-            carried = carrying(types, "__result")
-            if carried is not None:
-                relation = self._call(relation.query, "__result", carried)
-            return self._stream(relation, names, types)
+            self._open = spool = self._call(spooled, relation)
+            return spool
 
     def stream(self, relation: duckdb.DuckDBPyRelation) -> Spool:
         """Read a relation as it is."""
         with self.lock:
-            self.settle()
-            return self._stream(relation, relation.columns, [str(t) for t in relation.types])
+            self._open = spool = Spool(self.native(relation.to_arrow_reader, ROWS_PER_BATCH))
+            return spool
 
     def table(self, sql: str) -> pa.Table:
         """Run a query and read all of it."""
@@ -148,23 +147,22 @@ class Duck:
 
     # --- what our statements read -------------------------------------------------------------------------------
 
-    def register(self, tables: Mapping[str, pa.Table]) -> None:
-        """Let the user's connection see Arrow tables by name. A name counts how often it was registered."""
+    def register(self, tables: Mapping[str, pa.Table], types: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Let the user's connection see Arrow tables by name.
+
+        Parameters
+        ----------
+        types : a table's DuckDB types, where it has travelled (see :mod:`.carried`) and is to have them again.
+        """
         with self.lock:
             self.settle()
             for name, table in tables.items():
-                self.connection.register(name, table)
-                self._registered[name] += 1
+                self._show(name, table, (types or {}).get(name, ()))
+                self._registered[name] += 1  # statements that overlap use the same names
 
     def unregister(self, names: Sequence[str]) -> None:
-        """Forget tables, now or, if the connection is busy, before its next statement: this never waits."""
-        self._unwanted.extend(names)
-        if self.lock.acquire(blocking=False):
-            try:
-                if self._open is None:
-                    self._tidy()
-            finally:
-                self.lock.release()
+        """Forget tables, as soon as the connection is free: this never waits."""
+        self._later([partial(self._forget, name) for name in names])
 
     def create_function(self, name: str, owner: object, create: Callable[[], object]) -> None:
         """Make a function for ``owner``; one of an earlier owner, whose statement is over, gives way."""
@@ -175,13 +173,9 @@ class Duck:
             create()
             self._functions[name] = owner
 
-    def remove_function(self, name: str, owner: object) -> None:
-        """Remove the function if it is still the owner's."""
-        with self.lock:
-            if self._functions.get(name) is owner:
-                self.settle()
-                del self._functions[name]
-                self.connection.remove_function(name)
+    def remove_functions(self, names: Sequence[str], owner: object) -> None:
+        """Remove functions that are still the owner's, as soon as the connection is free: this never waits."""
+        self._later([partial(self._remove, name, owner) for name in names])
 
     # --- private connections ------------------------------------------------------------------------------------
 
@@ -222,22 +216,59 @@ class Duck:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _stream(self, relation: duckdb.DuckDBPyRelation, names: Sequence[str], types: Sequence[str]) -> Spool:
-        reader = self._call(relation.to_arrow_reader, ROWS_PER_BATCH)
-        self._open = spool = Spool(reader, names, types)
-        return spool
-
     def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return call_seeing(getattr(self._thread, "variables", {}), method, *arguments, **named)
 
+    def _later(self, actions: Sequence[Callable[[], object]]) -> None:
+        self._unwanted.extend(actions)
+        if self.lock.acquire(blocking=False):
+            try:
+                if self._open is None:
+                    self._tidy()
+            finally:
+                self.lock.release()
+
     def _tidy(self) -> None:
         while self._unwanted:
-            name = self._unwanted.popleft()
-            self._registered[name] -= 1
-            if self._registered[name] <= 0:
-                del self._registered[name]
-                self.connection.unregister(name)
+            self._unwanted.popleft()()
+
+    def _forget(self, name: str) -> None:
+        self._registered[name] -= 1
+        if self._registered[name] <= 0:
+            del self._registered[name]
+            if name in self._views:
+                self._views.discard(name)
+                self.connection.execute(f"DROP VIEW IF EXISTS {name}")
+                name = _raw(name)
+            self.connection.unregister(name)
+
+    def _show(self, name: str, table: pa.Table, types: Sequence[str]) -> None:
+        restored = restoring(table.column_names, types, _raw(name)) if types else None
+        if restored is None:
+            self.connection.register(name, table)
+            return
+        self.connection.register(_raw(name), table)
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {restored}")
+        self._views.add(name)
+
+    def _remove(self, name: str, owner: object) -> None:
+        if self._functions.get(name) is owner:
+            del self._functions[name]
+            self.connection.remove_function(name)
 
     def _function_names(self, condition: str) -> frozenset[str]:
         rows = self.execute(f"SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE {condition}")
         return frozenset(r[0] for r in rows.fetchall())
+
+
+def spooled(relation: duckdb.DuckDBPyRelation) -> Spool:
+    """Run a relation and stream its rows, in types that survive Arrow (see :mod:`.carried`)."""
+    names, types = list(relation.columns), [str(t) for t in relation.types]
+    carried = carrying(names, types, "__result")
+    if carried is not None:
+        relation = relation.query("__result", carried)
+    return Spool(relation.to_arrow_reader(ROWS_PER_BATCH), names, types)
+
+
+def _raw(name: str) -> str:
+    return f"{name}__raw"

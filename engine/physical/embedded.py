@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from concurrent.futures import CancelledError, Future
+from functools import cache, partial
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from ..dataflow import loop
 from ..dataflow.run import QueryRun
+from ..errors import Interrupted
 from ..plan.nodes import SemanticCall
 from .duck import Duck
 from .operators.call import CallStage, run_call
 from .stages import Stages
+
+T = TypeVar("T")
 
 
 class Lookups:
@@ -28,16 +34,14 @@ class Lookups:
         for call in calls:
             name = f"__anser_{call.output.name}"
             stage = self._stages.stage(call)
-            create_lookup(self._duck.connection, name, stage, self._run)
+            create = partial(create_lookup, self._duck.connection, name, stage, self._run)
+            self._duck.create_function(name, self, create)
             self._names.append(name)
 
     def unregister(self) -> None:
         """Remove them."""
         names, self._names = self._names, []
-        if names:
-            self._duck.settle()
-        for name in names:
-            self._duck.connection.remove_function(name)
+        self._duck.remove_functions(names, self)
 
 
 def create_lookup(connection: duckdb.DuckDBPyConnection, name: str, stage: CallStage, run: QueryRun) -> None:
@@ -50,16 +54,17 @@ def create_lookup(connection: duckdb.DuckDBPyConnection, name: str, stage: CallS
         arrow_function(stage, run),
         None,
         arrow_duckdb_type(stage.field().type),
-        type="arrow",  # type: ignore[arg-type,unused-ignore]
-        null_handling="special",  # type: ignore[arg-type,unused-ignore]
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
         side_effects=True,
     )
 
 
-def arrow_duckdb_type(arrow: pa.DataType) -> Any:
+@cache
+def arrow_duckdb_type(arrow: pa.DataType) -> str:
     """The DuckDB type as which an Arrow type arrives."""
     with duckdb.connect() as bare:
-        return bare.from_arrow(pa.table([pa.array([], arrow)], names=["x"])).types[0]
+        return str(bare.from_arrow(pa.table([pa.array([], arrow)], names=["x"])).types[0])
 
 
 def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
@@ -70,10 +75,24 @@ def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
         names = stage.call.arguments
         arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
         batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
-        answered = loop.submit(_answer(batch, stage, run)).result()
+        answered = _wait(loop.submit(_answer(batch, stage, run)), run)
         return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=stage.field().type)
 
     return look_up
+
+
+def _wait(asked: Future[T], run: QueryRun) -> T:
+    """The answers; cancelling the query cancels them, because DuckDB's own interrupt is not heard in here."""
+    forget = run.on_cancel(asked.cancel)
+    try:
+        return asked.result()
+    except CancelledError:
+        raise run.error or Interrupted("The query was stopped.") from None
+    except KeyboardInterrupt:
+        asked.cancel()
+        raise
+    finally:
+        forget()
 
 
 def _rows(size: int) -> pa.RecordBatch:

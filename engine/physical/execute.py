@@ -18,14 +18,14 @@ from ..dataflow.demand import Demand as Wanted
 from ..dataflow.run import QueryRun
 from ..errors import InternalError
 from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort
-from ..plan.walk import calls
-from .duck import ROWS_PER_BATCH, Duck, Spool
+from ..plan.walk import calls, columns
+from .duck import Duck, Spool, spooled
 from .embedded import Lookups
 from .fragments import over, relational_sql
 from .operators.call import run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .stages import Stages
-from .travel import restored
+from .travel import restored, travelling
 
 Batches = AsyncIterator[pa.RecordBatch]
 
@@ -60,7 +60,7 @@ class Executor:
         bare.register("__raw", to_reader(pipe.schema, pipe.batches, self._run))
         bare.execute(f"CREATE TEMP VIEW {item.name} AS {restored('__raw', item.plan)}")
         self._bare.append(bare)
-        return Spool(bare.sql(plan.sql).to_arrow_reader(ROWS_PER_BATCH))
+        return spooled(bare.sql(plan.sql))
 
     def interrupt(self) -> None:
         """Stop what runs on private connections."""
@@ -81,7 +81,7 @@ class Executor:
         """Materialise inputs and show them to the user's connection (STAGE)."""
         tables = {i.name: self._table(i.plan) for i in inputs if i.name not in self._registered}
         self._registered += tables
-        self._duck.register(tables)
+        self._duck.register(tables, {i.name: [c.type for c in columns(i.plan)] for i in inputs})
 
     def _table(self, plan: Plan) -> pa.Table:
         if isinstance(plan, Relation):
@@ -133,6 +133,7 @@ class Executor:
         sql = f"({source}) AS __batch_in"
         for node in reversed(nodes):
             sql = over(node, sql) if node is nodes[0] else f"({over(node, sql)}) AS __below"
+        sql = travelling(sql, plan)
         if any(isinstance(n, Sort) for n in nodes) or not self._binds(sql, pipe.schema):
             return self._barrier(sql, pipe)
         query = BatchQuery(self._duck.bare(), sql)

@@ -175,6 +175,7 @@ class Relation:
     order_by : its ORDER BY over the input's columns, when ``rowwise`` and expressible there (``None``: keeps input order).
     embedded : calls left in the text as look-ups named ``__anser_<output>``, because no plan can lift them from their place.
     session : it must run on the user's connection (it reads tables, macros, variables or is not a query).
+    label : the user's words for what it does, for EXPLAIN ("": show ``sql``).
     """
 
     sql: str
@@ -186,6 +187,7 @@ class Relation:
     order_by: Expr | None = None
     embedded: tuple[SemanticCall, ...] = ()
     session: bool = False
+    label: str = ""
 
 
 Plan = Source | Compute | Filter | Call | Keep | Sort | Demand | Relation

@@ -9,18 +9,20 @@ import duckdb
 
 from ...udfs.spec import SemanticFunction
 from ..errors import NotSupportedError
-from ..plan.nodes import Column, Input, Relation, SemanticCall
-from ..types import needs_cast
-from .aggregate import bind_aggregate, collected, is_aggregated
-from .bind_block import BlockBinder, Names, Scope
-from .bind_call import bind_call
+from ..plan.nodes import Column, Input, Relation
+from .aggregate import bind_aggregate, is_aggregated
+from .bind_block import BlockBinder
+from .bind_call import BoundCalls, bind_call
 from .catalog import Catalog
+from .embed import embed
 from .joins import lift_conditions
 from .locate import LocatedCall, locate, mentions
-from .query import Block, Query, parse_block, parse_query, subqueries
-from .scope import Unliftable
-from .select import bind_select
+from .names import Names
+from .query import Block, Cte, Query, parse_block, parse_query, subqueries
+from .scope import NotLiftableError, Scope, rejected
+from .select import bind_select, check_counts
 from .splice import Splice
+from .stand_in import result_columns, statement_range
 from .tokens import Range, Text
 
 
@@ -48,59 +50,74 @@ def bind(sql: str, catalog: Catalog) -> Bound | None:
     if not located:
         return None
     _refuse_definitions(text, located)
+    calls = {c.whole.lo: bind_call(text, c, catalog) for c in located}
+    columns = result_columns(text, calls, catalog)
     try:
-        return Bound(StatementBinder(text, located, catalog).bind())
-    except Unliftable as reason:
-        return Bound(_embedded(text, located, catalog), str(reason))
+        plan = StatementBinder(text, calls, catalog).bind()
+        _agree(plan.columns, columns)
+        return Bound(plan)
+    except NotLiftableError as reason:
+        return Bound(embed(text, calls, columns), str(reason))
 
 
 def _refuse_definitions(text: Text, located: list[LocatedCall]) -> None:
-    words = [text.word(i) for i in range(min(6, len(text.tokens)))]
-    if words[:1] == ["CREATE"] and {"VIEW", "MACRO", "FUNCTION"} & set(words):
+    first = [text.word(i) for i in range(min(6, len(text.tokens)))]
+    if first[:1] == ["CREATE"] and {"VIEW", "MACRO", "FUNCTION"} & set(first):
         raise NotSupportedError(
             f"A view or macro cannot hold {located[0].function.sql_name}: every read would ask the model again. "
             "Store the answers with CREATE TABLE … AS SELECT …"
         )
 
 
+def _agree(ours: tuple[Column, ...], theirs: tuple[Column, ...]) -> None:
+    """A plan that yields other types than DuckDB sees in the statement means something else."""
+    if [c.type for c in ours] != [c.type for c in theirs]:
+        raise NotLiftableError(f"its plan would yield {[c.type for c in ours]} instead of {[c.type for c in theirs]}")
+
+
 class StatementBinder:
     """Binds one statement."""
 
-    def __init__(self, text: Text, located: list[LocatedCall], catalog: Catalog) -> None:
-        self.text, self.located, self.catalog = text, located, catalog
+    def __init__(self, text: Text, calls: BoundCalls, catalog: Catalog) -> None:
+        self.text, self.calls, self.catalog = text, calls, catalog
         self.names, self.splice = Names(), Splice(text)
 
     def bind(self) -> Relation:
-        """The plan of the whole statement."""
-        where = self._query_range()
-        end = len(self.text.tokens)
-        while end > where.lo and self.text.word(end - 1) == ";":
-            end -= 1
-        if where.lo == 0:
-            return self._query(parse_query(self.text, Range(0, min(where.hi, end))), Scope())
-        inner = self._lift(where, Scope())
-        sql, _ = self.splice.render(Range(0, end))
-        return Relation(sql, (inner,), (), session=True)
+        """The plan of the whole statement.
 
-    def _query_range(self) -> Range:
+        Raises
+        ------
+        NotLiftableError : a call stands where no operator of ours can take it out.
+        """
+        whole = statement_range(self.text)
+        where = self._query_range(whole)
+        if where == whole:
+            return self._query(parse_query(self.text, where), Scope())
+        inner = self._lift(where, Scope())
+        return Relation(self.splice.render(whole)[0], (inner,), (), session=True, label=self._label(whole, [where]))
+
+    def _query_range(self, whole: Range) -> Range:
         """The query inside ``CREATE TABLE … AS``, ``INSERT INTO``, ``COPY (…)``; a plain query is all of the statement."""
-        text, everything = self.text, self.text.all()
+        text = self.text
         first = text.word(0)
         if first in ("SELECT", "WITH", "FROM", "("):
-            return everything
-        tops = list(text.top(everything))
+            return whole
+        tops = list(text.top(whole))
+        start: int | None = None
         if first == "CREATE":
             start = next((i + 1 for i in tops if text.word(i) == "AS"), None)
         elif first == "INSERT":
             start = next((i for i in tops if text.word(i) in ("SELECT", "WITH", "FROM")), None)
         elif first == "COPY" and text.word(1) == "(":
             return text.inside(1)
-        else:
-            start = None
         if start is None:
-            raise Unliftable(f"calls in a {first} statement")
-        end = next((i for i in tops if i > start and text.word(i) in (";", "RETURNING", "ON CONFLICT")), everything.hi)
-        return Range(start, end)
+            raise NotLiftableError(f"calls in a {first} statement")
+        ends = ("RETURNING", "ON CONFLICT") if first == "INSERT" else ()
+        end = next((i for i in tops if i > start and text.word(i) in ends), whole.hi)
+        found = Range(start, end)
+        if not all(found.lo <= s < found.hi for s in self.calls):
+            raise NotLiftableError(f"a call stands outside the query of a {first} statement")
+        return found
 
     def _lift(self, where: Range, scope: Scope) -> Input:
         """Plan a query and put a read of its result in its place."""
@@ -110,79 +127,62 @@ class StatementBinder:
         return lifted
 
     def _asks(self, where: Range) -> bool:
-        return any(where.lo <= c.whole.lo < where.hi for c in self.located)
+        return any(where.lo <= start < where.hi for start in self.calls)
 
     def _query(self, query: Query, scope: Scope) -> Relation:
+        if query.recursive and any(self._asks(c.body) for c in query.ctes):
+            raise NotLiftableError("a call stands in a recursive query")
+        scope = replace(scope, recursive=scope.recursive or query.recursive)
         for cte in query.ctes:
-            if self._asks(cte.body):
-                if query.recursive:
-                    raise Unliftable("a call stands in a recursive query")
-                scope = replace(scope, inputs=(*scope.inputs, self._lift(cte.body, scope)))
-            scope = replace(scope, ctes=(*scope.ctes, self.splice.render(cte.whole)[0]))
-        if query.recursive and scope.ctes:
-            scope = replace(scope, ctes=(f"RECURSIVE {scope.ctes[0]}", *scope.ctes[1:]))
+            scope = self._with_cte(cte, scope)
         if len(query.branches) == 1:
             return self._block(query.branches[0], scope)
-        for branch in query.branches:
-            if self._asks(branch):
-                scope = replace(scope, inputs=(*scope.inputs, self._lift(branch, scope)))
-        return self._around(query.body, scope)
+        lifted = [b for b in query.branches if self._asks(b)]
+        if not all(any(b.lo <= s < b.hi for b in lifted) for s in self.calls if query.body.lo <= s < query.body.hi):
+            raise NotLiftableError("a call stands in the ORDER BY or LIMIT of a set operation")
+        for branch in lifted:
+            scope = replace(scope, inputs=(*scope.inputs, self._lift(branch, scope)))
+        return self._around(query.body, scope, lifted)
+
+    def _with_cte(self, cte: Cte, scope: Scope) -> Scope:
+        if self._asks(cte.body):
+            scope = replace(scope, inputs=(*scope.inputs, self._lift(cte.body, scope)))
+        return replace(scope, ctes=(*scope.ctes, self.splice.render(cte.whole)[0]))
 
     def _block(self, where: Range, scope: Scope) -> Relation:
         block = parse_block(self.text, where)
         if block is None:
-            raise Unliftable("not a plain SELECT")
+            raise NotLiftableError("not a plain SELECT")
         inner = [s for s in subqueries(self.text, where) if self._asks(s)]
         for subquery in inner:
             scope = replace(scope, inputs=(*scope.inputs, self._lift(subquery, scope)))
-        own = [
-            c
-            for c in self.located
-            if where.lo <= c.whole.lo < where.hi and not any(s.lo <= c.whole.lo < s.hi for s in inner)
-        ]
-        return self._bind_block(block, own, scope) if own else self._around(where, scope)
+        own = {
+            start: bound
+            for start, bound in self.calls.items()
+            if where.lo <= start < where.hi and not any(s.lo <= start < s.hi for s in inner)
+        }
+        return self._bind_block(block, own, scope) if own else self._around(where, scope, inner)
 
-    def _bind_block(self, block: Block, own: list[LocatedCall], scope: Scope) -> Relation:
+    def _bind_block(self, block: Block, own: BoundCalls, scope: Scope) -> Relation:
         binder = BlockBinder(self.text, block, own, scope, self.catalog, self.names, self.splice)
+        check_counts(binder)
         conditions = lift_conditions(binder)
         return (bind_aggregate if is_aggregated(binder) else bind_select)(binder, conditions)
 
-    def _around(self, where: Range, scope: Scope) -> Relation:
+    def _around(self, where: Range, scope: Scope, inner: list[Range]) -> Relation:
         """Text without calls of its own over lifted inputs."""
         sql, _ = self.splice.render(where)
         try:
             described = self.catalog.describe(scope.binding_prelude() + sql)
         except duckdb.Error as error:
-            raise Unliftable(
-                f"the text around inner queries does not bind alone: {str(error).splitlines()[0]}"
-            ) from None
+            raise rejected(error) from None
         columns = tuple(Column(n, t, n) for n, t in described)
-        return Relation(scope.prelude() + sql, scope.inputs, columns, session=True)
+        label = self._label(where, inner)
+        return Relation(scope.prelude() + sql, scope.inputs, columns, session=True, label=label)
 
-
-def _embedded(text: Text, located: list[LocatedCall], catalog: Catalog) -> Relation:
-    """The statement with every call turned into a look-up function of its own."""
-    names, splice, calls = Names(), Splice(text), []
-    for item in sorted(located, key=lambda c: -c.whole.lo):
-        bound = bind_call(text, item, catalog)
-        output = Column(names.fresh("s"), bound.type.text, " ".join(text.source(item.whole).split()))
-        texts = [splice.render(a)[0] for a in item.arguments] + list(bound.arguments.texts[len(item.arguments) :])
-        dynamic = [texts[i] for i in bound.dynamic]
-        if item.function.kind == "aggregate":
-            dynamic[0] = collected(splice, item)
-        look_up = f"__anser_{output.name}({', '.join(dynamic) or '0'})"
-        splice.replace(item.whole, f"CAST({look_up} AS {output.type})" if needs_cast(bound.type) else look_up)
-        calls.append(
-            SemanticCall(
-                site=f"{len(located) - len(calls)}:{item.function.sql_name}",
-                function=item.function.sql_name,
-                constants=bound.arguments.constants,
-                arguments=tuple(f"a{i}" for i in bound.dynamic),
-                argument_types=tuple(t.text for t in bound.arguments.types),
-                argument_texts=bound.arguments.texts,
-                options=dict(bound.options),
-                guard=None,
-                output=output,
-            )
-        )
-    return Relation(splice.render(text.all())[0], (), (), embedded=tuple(calls[::-1]), session=True)
+    def _label(self, where: Range, inner: list[Range]) -> str:
+        """The user's words, without the inner queries that have a node of their own."""
+        shown = Splice(self.text)
+        for part in inner:
+            shown.replace(part, "…")
+        return " ".join(shown.render(where)[0].split())

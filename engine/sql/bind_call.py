@@ -12,7 +12,7 @@ import duckdb
 
 from ...udfs.spec import DYNAMIC, Arguments, Option, Parameter, SemanticFunction
 from ..errors import BindError
-from ..types import VARCHAR, SqlType, details_type, parse_type
+from ..types import VARCHAR, SqlType, details_type
 from .catalog import Catalog
 from .locate import LocatedCall, position
 from .tokens import Range, Text
@@ -75,6 +75,10 @@ class BoundCall:
     dynamic: tuple[int, ...]
     type: SqlType
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+BoundCalls = Mapping[int, BoundCall]
+"""Calls of a statement by the token at which each starts."""
 
 
 def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
@@ -194,8 +198,3 @@ def _evaluate(text: Text, where: Range, catalog: Catalog) -> Any:
         return catalog.constant(text.source(where))
     except duckdb.Error as error:
         raise BindError(f"This must be a constant: {error}", position(text, where)) from None
-
-
-def type_of(catalog: Catalog, sql: str) -> SqlType:
-    """Type of a one-column query."""
-    return parse_type(catalog.describe(sql)[0][1])

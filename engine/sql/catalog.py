@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+import duckdb
 
 from ...udfs.models.base import Capabilities
 from ...udfs.spec import SemanticFunction
 from ..settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What DuckDB has against a text.
+
+    Parameters
+    ----------
+    message : without DuckDB's picture of the text. name : the word it is about, if any.
+    start, length : in characters of the text; ``None`` and 0 where DuckDB does not say.
+    """
+
+    message: str
+    name: str = ""
+    start: int | None = None
+    length: int = 0
 
 
 class Catalog(Protocol):
@@ -34,6 +53,14 @@ class Catalog(Protocol):
         ``private`` asks a bare connection with this connection's settings: what binds there needs nothing of the session.
         Raises ``duckdb.Error`` when it does not bind.
         """
+        ...
+
+    def check(self, sql: str) -> list[tuple[str, str]]:
+        """Bind ``DESCRIBE …`` (and give what it gives) or ``EXPLAIN …``. Raises ``duckdb.Error``."""
+        ...
+
+    def diagnose(self, sql: str, error: duckdb.Error) -> Diagnosis:
+        """More of an error that :meth:`check` raised for ``sql``."""
         ...
 
     def constant(self, sql: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .tokens import Range, Text
+from .tokens import NOTHING, Range, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Guard:
 
     operand: Range
     test: str
-    equals: Range = Range(0, 0)
+    equals: Range = NOTHING
 
 
 Visit = Callable[[int, tuple[Guard, ...]], None]
@@ -113,7 +113,7 @@ def _visit_case(text: Text, inner: Range, starts: frozenset[int], visit: Visit, 
     marks = [i for i in text.top(inner) if text.word(i) in ("WHEN", "THEN", "ELSE")]
     operand = Range(inner.lo, marks[0]) if marks else inner
     visit_calls(text, operand, starts, visit, guards)
-    condition = Range(0, 0)
+    condition = NOTHING
     for mark, following in zip(marks, [*marks[1:], inner.hi], strict=True):
         part = Range(mark + 1, following)
         if text.word(mark) == "WHEN":

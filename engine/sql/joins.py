@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .bind_block import BlockBinder
 from .guards import split_logical
-from .scope import Unliftable
+from .scope import NotLiftableError
 from .tokens import Range, Text
 
 _JOIN_WORDS = ("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "SEMI", "ANTI", "ASOF", "NATURAL", "CROSS", "POSITIONAL")
@@ -15,7 +15,7 @@ def lift_conditions(binder: BlockBinder) -> list[Range]:
 
     Raises
     ------
-    Unliftable : the join is not inner, a RIGHT or FULL join would see the difference, or a call stands elsewhere in FROM.
+    NotLiftableError : the join is not inner, a RIGHT or FULL join would see the difference, or a call stands elsewhere in FROM.
     """
     text, where = binder.text, binder.from_range
     remaining = set(binder.calls_in(where)) if where else set()
@@ -23,7 +23,7 @@ def lift_conditions(binder: BlockBinder) -> list[Range]:
         return []
     tops = list(text.top(where))
     if any(text.word(i) in ("RIGHT", "FULL") and text.word(i + 1) in ("JOIN", "OUTER") for i in tops):
-        raise Unliftable("a semantic join condition beside a RIGHT or FULL join")
+        raise NotLiftableError("a semantic join condition beside a RIGHT or FULL join")
     taken: list[Range] = []
     for on in (i for i in tops if text.word(i) == "ON"):
         condition = Range(on + 1, _end(text, tops, on, where.hi))
@@ -36,7 +36,7 @@ def lift_conditions(binder: BlockBinder) -> list[Range]:
         taken += semantic
         remaining -= {s for c in semantic for s in binder.calls_in(c)}
     if remaining:
-        raise Unliftable("a call stands in FROM outside an ON condition")
+        raise NotLiftableError("a call stands in FROM outside an ON condition")
     return taken
 
 
@@ -58,7 +58,7 @@ def _end(text: Text, tops: list[int], on: int, hi: int) -> int:
 def _check_inner(text: Text, on: int, where: Range) -> None:
     join = max((i for i in text.top(where) if i < on and text.word(i) == "JOIN"), default=None)
     if join is None:
-        raise Unliftable("ON without JOIN")
+        raise NotLiftableError("ON without JOIN")
     kind = text.word(join - 1)
     if kind in _JOIN_WORDS and kind != "INNER":
-        raise Unliftable(f"a semantic condition in a {kind} JOIN")
+        raise NotLiftableError(f"a semantic condition in a {kind} JOIN")

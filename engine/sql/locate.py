@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...udfs.spec import SemanticFunction
 from ..errors import BindError, Position
-from .tokens import Range, Text
+from .tokens import NOTHING, Range, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ def _call(text: Text, index: int, function: SemanticFunction) -> LocatedCall:
     if distinct:
         inner = Range(inner.lo + 1, inner.hi)
     order = next((i for i in text.top(inner) if text.word(i) == "ORDER BY"), inner.hi)
-    order_by = Range(order + 1, inner.hi) if order < inner.hi else Range(0, 0)
+    order_by = Range(order + 1, inner.hi) if order < inner.hi else NOTHING
     arguments, options = _arguments(text, Range(inner.lo, order))
     end = text.partner[opening] + 1
-    filtered = Range(0, 0)
+    filtered = NOTHING
     if text.word(end) == "FILTER" and text.word(end + 1) == "(":
         content = text.inside(end + 1)
         filtered = Range(content.lo + (text.word(content.lo) == "WHERE"), content.hi)

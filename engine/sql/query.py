@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .tokens import Range, Text
+from .tokens import NOTHING, Range, Text
 
 CLAUSES = (
     "SELECT",
@@ -42,7 +42,7 @@ class Block:
 
     def clause(self, name: str) -> Range:
         """What follows the keyword; an empty range when the clause is absent."""
-        return self.clauses.get(name, Range(0, 0))
+        return self.clauses.get(name, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def parse_block(text: Text, where: Range) -> Block | None:
         if text.word(mark) in clauses:
             return None
         clauses[text.word(mark)] = Range(mark + 1, following)
-    return Block(where, clauses) if clauses.get("SELECT") else None
+    return Block(where, clauses) if clauses.get("SELECT") or clauses.get("FROM") else None
 
 
 def subqueries(text: Text, where: Range) -> list[Range]:

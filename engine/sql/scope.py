@@ -1,18 +1,48 @@
-"""Column references of a SELECT block: where they stand, and what DuckDB says they are."""
+"""What a SELECT block stands in, and where its column references stand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from ..plan.nodes import Input
+from ..plan.walk import columns
+from .names import stub
 from .tokens import Range, Text
 
 
-class Unliftable(Exception):
-    """This block cannot be taken apart; its calls stay where they are (EMBEDDED). The message says why."""
+class NotLiftableError(Exception):
+    """This statement cannot be taken apart; its calls stay where they are (EMBEDDED). The message says why."""
+
+
+def rejected(error: duckdb.Error) -> NotLiftableError:
+    """DuckDB took the whole statement, but not a fragment of it."""
+    return NotLiftableError(f"a part of it does not stand alone: {str(error).splitlines()[0]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The ``WITH`` entries before a block, and the plans that take the place of inner queries."""
+
+    ctes: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    recursive: bool = False
+
+    def prelude(self) -> str:
+        """``WITH …`` for running."""
+        return self._with(self.ctes)
+
+    def binding_prelude(self, *more: str) -> str:
+        """The same, with empty stand-ins for the inputs, and more entries."""
+        return self._with((*(f"{i.name} AS ({stub(columns(i.plan))})" for i in self.inputs), *self.ctes, *more))
+
+    def _with(self, entries: tuple[str, ...]) -> str:
+        return f"WITH {'RECURSIVE ' if self.recursive else ''}{', '.join(entries)} " if entries else ""
 
 
 def parse_ast(text: Text, block: Range) -> exp.Select:
@@ -20,9 +50,9 @@ def parse_ast(text: Text, block: Range) -> exp.Select:
     try:
         tree = sqlglot.parse_one(text.source(block), dialect="duckdb")
     except SqlglotError as error:
-        raise Unliftable(f"sqlglot cannot parse the block: {str(error).splitlines()[0]}") from None
+        raise NotLiftableError(f"sqlglot cannot parse the block: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, exp.Select):
-        raise Unliftable("not a plain SELECT")
+        raise NotLiftableError("not a plain SELECT")
     return tree
 
 
@@ -40,11 +70,14 @@ def references(text: Text, block: Range, tree: exp.Select) -> list[Range]:
 
 
 def lambda_calls(text: Text, block: Range, tree: exp.Select, starts: frozenset[int]) -> bool:
-    """Whether a call stands inside a lambda, where no row of ours reaches it."""
+    """Whether a call stands inside a lambda or list comprehension, where no row of ours reaches it."""
     base = text.span(block)[0]
     at = {text.tokens[s].start - base for s in starts}
     return any(
-        node.meta.get("start") in at for found in tree.find_all(exp.Lambda) for node in found.walk() if node.meta
+        node.meta.get("start") in at
+        for found in tree.find_all(exp.Lambda, exp.Comprehension)
+        for node in found.walk()
+        if node.meta
     )
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from ..plan.nodes import Expr, Relation
-from .bind_block import BlockBinder, Item, input_marker, quote
-from .guards import split_logical
-from .tokens import Range
+from dataclasses import replace
 
-_TAIL = ("WINDOW", "QUALIFY", "ORDER BY", "LIMIT", "OFFSET", "FETCH")
+from ..errors import BindError
+from ..plan.nodes import Expr, Relation
+from .bind_block import INPUT, BlockBinder, Projection
+from .guards import split_logical
+from .items import Item, after_distinct
+from .keys import key_of
+from .locate import position
+from .names import quote
+from .source import bind_source, expanded, order_core
+from .splice import words
+from .tokens import NOTHING, Range
+
+_COUNTS = ("LIMIT", "OFFSET", "FETCH")
+_READS = ("WINDOW", "QUALIFY", "ORDER BY")
+_TAIL = (*_READS, *_COUNTS)
 _MULTIPLIES = frozenset({"OVER", "UNNEST", "DISTINCT", "GENERATE_SUBSCRIPTS"})
 
 
 def bind_rows(binder: BlockBinder, conditions: list[Range], regions: list[Range]) -> None:
     """Source, WHERE and the conditions of joins: what happens to rows before they are projected or grouped."""
-    binder.bind_source(regions)
+    bind_source(binder, regions)
     where = binder.block.clause("WHERE")
     conjuncts = split_logical(binder.text, where, "AND") if where else []
     for conjunct in [*conditions, *conjuncts]:
@@ -22,53 +33,85 @@ def bind_rows(binder: BlockBinder, conditions: list[Range], regions: list[Range]
 
 def bind_select(binder: BlockBinder, conditions: list[Range]) -> Relation:
     """A block that neither groups nor aggregates."""
-    clauses = [binder.block.clause(c) for c in ("SELECT", "WHERE", *_TAIL)]
+    clauses = [binder.block.clause(c) for c in ("SELECT", "WHERE", *_READS)]
     bind_rows(binder, conditions, [c for c in clauses if c] + conditions)
     return project(binder, fixed_names(binder))
 
 
+def check_counts(binder: BlockBinder) -> None:
+    """LIMIT and OFFSET are read before any row is.
+
+    Raises
+    ------
+    BindError : a call stands in one.
+    """
+    for clause in _COUNTS:
+        for start in binder.calls_in(binder.block.clause(clause)):
+            name = binder.calls[start].located.function.sql_name
+            raise BindError(
+                f"{clause} cannot hold {name}: the number of rows must be known before rows are asked about. "
+                "Ask first, and give the number as a parameter.",
+                position(binder.text, binder.calls[start].located.whole),
+                name,
+            )
+
+
 def project(binder: BlockBinder, names: dict[Range, str]) -> Relation:
     """The select list, QUALIFY, ORDER BY and LIMIT over the plan so far."""
+    distinct = _distinct(binder)
     for item in binder.items:
         binder.add_calls(item.core)
-    tail: list[str] = []
-    uses: frozenset[str] = frozenset()
-    for name in (c for c in binder.block.clauses if c in _TAIL):
-        binder.add_calls(binder.block.clause(name))
-        sql, used = binder.splice.render(binder.block.clause(name))
-        tail.append(f" {name} {sql}")
-        uses |= used
-    items: list[str] = []
-    for item in binder.items:
-        sql, used = binder.splice.render(item.where)
-        items.append(
-            sql if item.name is None or item.aliased else f"{sql} AS {quote(names.get(item.where, item.name))}"
-        )
-        uses |= used
-    sql = f"SELECT {_distinct(binder)}{', '.join(items)} FROM {input_marker()}{''.join(tail)}"
+    pieces = [binder.splice.render(distinct)] if distinct else []
+    items = [_item(binder, item, names) for item in binder.items]
+    if binder.implied_items:
+        items.append((expanded(binder.implied_items), frozenset(c.name for c in binder.implied_items)))
+    tail = [_tail(binder, name) for name in binder.block.clauses if name in _TAIL]
+    head = " ".join([*(sql for sql, _ in pieces), ", ".join(sql for sql, _ in items)])
+    sql = f"SELECT {head} FROM {INPUT}{''.join(sql for sql, _ in tail)}"
+    uses = frozenset[str]().union(*(used for _, used in (*pieces, *items, *tail)))
     order = _order(binder)
     rowwise = _rowwise(binder) and (order is not None or not binder.block.clause("ORDER BY"))
-    return binder.finish(sql, uses, rowwise=rowwise, limit=_limit(binder) if rowwise else None, order_by=order)
+    relation = binder.finish(Projection(sql, uses, _label(binder)))
+    return replace(relation, rowwise=rowwise, limit=_limit(binder) if rowwise else None, order_by=order)
+
+
+def _item(binder: BlockBinder, item: Item, names: dict[Range, str]) -> tuple[str, frozenset[str]]:
+    sql, uses = binder.splice.render(item.where)
+    fixed = item.name is None or item.aliased
+    return (sql if fixed else f"{sql} AS {quote(names.get(item.where, item.name or ''))}"), uses
+
+
+def _tail(binder: BlockBinder, name: str) -> tuple[str, frozenset[str]]:
+    binder.add_calls(binder.block.clause(name))
+    sql, uses = binder.splice.render(binder.block.clause(name))
+    return f" {name} {sql}", uses
+
+
+def _label(binder: BlockBinder) -> str:
+    tail = [f"{name} {words(binder.text, where)}" for name, where in binder.block.clauses.items() if name in _TAIL]
+    return " ".join(["SELECT", words(binder.text, binder.block.clause("SELECT")) or "*", *tail])
 
 
 def fixed_names(binder: BlockBinder) -> dict[Range, str]:
     """The names DuckDB gives to unnamed expressions, which rewriting would change."""
     found = {}
-    from_sql = binder.splice.render(binder.from_range)[0]
+    from_sql = binder.from_sql()
+    windows = binder.splice.render(binder.block.clause("WINDOW"))[0]
+    over = f" WINDOW {windows}" if windows and not binder.calls_in(binder.block.clause("WINDOW")) else ""
     for item in binder.items:
         if item.name is not None and not item.aliased and not binder.calls_in(item.where) and item.core:
-            described = binder.try_describe(binder.text.source(item.core), from_sql)
+            described = binder.try_describe(binder.splice.render(item.core)[0], from_sql + over)
             if described is not None:
                 found[item.where] = described
     return found
 
 
-def _distinct(binder: BlockBinder) -> str:
+def _distinct(binder: BlockBinder) -> Range:
+    """``DISTINCT`` or ``DISTINCT ON (…)``, its calls planned."""
     clause = binder.block.clause("SELECT")
-    first = next(i.where.lo for i in binder.items)
-    if first == clause.lo:
-        return ""
-    return binder.splice.render(Range(clause.lo, first))[0] + " "
+    where = Range(clause.lo, after_distinct(binder.text, clause)) if clause else NOTHING
+    binder.add_calls(where)
+    return where
 
 
 def _rowwise(binder: BlockBinder) -> bool:
@@ -83,8 +126,8 @@ def _limit(binder: BlockBinder) -> int | None:
     limit, offset = binder.block.clause("LIMIT"), binder.block.clause("OFFSET")
     if not limit or binder.block.clause("FETCH"):
         return None
-    words = [binder.text.source(r) for r in (limit, offset) if r]
-    return sum(int(w) for w in words) if all(w.isdigit() for w in words) else None
+    counts = [binder.text.source(r) for r in (limit, offset) if r]
+    return sum(int(c) for c in counts) if all(c.isdigit() for c in counts) else None
 
 
 def _order(binder: BlockBinder) -> Expr | None:
@@ -94,22 +137,21 @@ def _order(binder: BlockBinder) -> Expr | None:
     known = [t for t in terms if t is not None]
     if not known or len(known) < len(terms):
         return None
-    label = " ".join(binder.text.source(clause).split())
-    return Expr(", ".join(t.sql for t in known), frozenset().union(*(t.uses for t in known)), label)
+    return Expr(
+        ", ".join(t.sql for t in known), frozenset().union(*(t.uses for t in known)), words(binder.text, clause)
+    )
 
 
 def _term(binder: BlockBinder, term: Range) -> Expr | None:
-    text = binder.text
-    end = next(
-        (i for i in text.top(term) if text.word(i) in ("ASC", "DESC", "NULLS", "NULLS FIRST", "NULLS LAST")), term.hi
-    )
-    core, suffix = Range(term.lo, end), text.source(Range(end, term.hi)) if end < term.hi else ""
+    text, core = binder.text, order_core(binder.text, term)
+    suffix = text.source(Range(core.hi, term.hi)) if core.hi < term.hi else ""
     item = _named_item(binder, core)
     if item is None and text.word(core.lo) in ("ALL", "*"):
         return None
-    expr = binder.splice.expr(item.core if item else core)
+    where = item.core if item else core
+    expr = binder.splice.expr(where)
     known = {c.name for c in binder.plan_columns()}
-    if not expr.uses or not expr.uses <= known or _names_alias(binder, core, item):
+    if not expr.uses or not expr.uses <= known or _names_alias(binder, where):
         return None
     return Expr(f"{expr.sql} {suffix}".strip(), expr.uses, expr.label)
 
@@ -126,6 +168,7 @@ def _named_item(binder: BlockBinder, core: Range) -> Item | None:
     return binder.aliases.get(word.strip('"').lower())
 
 
-def _names_alias(binder: BlockBinder, core: Range, item: Item | None) -> bool:
-    words = {binder.text.word(i).strip('"').lower() for i in range(core.lo, core.hi)}
-    return item is None and bool(words & set(binder.aliases))
+def _names_alias(binder: BlockBinder, where: Range) -> bool:
+    """Whether the text reads a select item by its name, which means nothing below the select list."""
+    places = [r for r in binder.references_in(where) if binder.alias(r) is not None]
+    return any(key_of(binder.text.source(r)) not in binder.leaves for r in places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sqlglot
 from sqlglot.errors import SqlglotError
@@ -34,6 +35,10 @@ class Range:
 
     def __bool__(self) -> bool:
         return self.hi > self.lo
+
+
+NOTHING = Range(0, 0)
+"""The range of what is not there."""
 
 
 class Text:
@@ -90,7 +95,7 @@ class Text:
         if not where:
             return []
         edges = [where.lo - 1, *at, where.hi]
-        return [Range(a + 1, b) for a, b in zip(edges, edges[1:], strict=False)]
+        return [Range(a + 1, b) for a, b in pairwise(edges)]
 
     def unwrap(self, where: Range) -> Range:
         """The range without parentheses that enclose all of it."""

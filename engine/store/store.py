@@ -95,13 +95,17 @@ class Store:
 
         The future resolves once both are durable, or with ``OperationalError`` if they cannot be written (disk full).
         """
+        return self.save_all([(record, answer)])
+
+    def save_all(self, saved: Sequence[tuple[CallRecord, bytes | None]]) -> Future[None]:
+        """:meth:`save` for many at once, all or none of them."""
         self._check()
-        row = call_row(record)
+        answers = [(record.key, record.model, answer, record.at) for record, answer in saved if answer is not None]
+        calls = [call_row(record) for record, _ in saved]
 
         def work(connection: sqlite3.Connection) -> None:
-            if answer is not None:
-                connection.execute(INSERT_ANSWER, (record.key, record.model, answer, record.at))
-            connection.execute(INSERT_CALL, row)
+            connection.executemany(INSERT_ANSWER, answers)
+            connection.executemany(INSERT_CALL, calls)
 
         return self._writer.submit(work)
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Literal, Protocol
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -87,9 +88,37 @@ def request_key(identity: str, request: Request) -> bytes:
     >>> request_key("m", Embed("a")) == request_key("n", Embed("a"))
     False
     """
+    # What the rows of a call share is hashed once; the text comes last in the order of the keys, so each row adds only that.
+    match request:
+        case Generate(system, text, answer, temperature, max_tokens, seed):
+            shared = _shared_generate(identity, system, answer, temperature, max_tokens, seed)
+        case Embed(text, role):
+            shared = _shared_embed(identity, role)
+    digest = shared.copy()
+    digest.update(f"{_encode(text)}}}]".encode())
+    return digest.digest()
+
+
+@lru_cache(maxsize=256, typed=True)  # typed: 0 and 0.0 are equal, and not the same JSON
+def _shared_generate(
+    identity: str, system: str, answer: Answer, temperature: float, max_tokens: int, seed: int | None
+) -> hashlib._Hash:
+    request = Generate(system, "", answer, temperature, max_tokens, seed)
+    return _shared(identity, request)
+
+
+@lru_cache(maxsize=64)
+def _shared_embed(identity: str, role: Literal["query", "passage"]) -> hashlib._Hash:
+    return _shared(identity, Embed("", role))
+
+
+def _shared(identity: str, request: Request) -> hashlib._Hash:
     payload = asdict(request)
     payload.pop("attempt", None)
-    return hashlib.sha256(json.dumps([identity, payload], sort_keys=True, ensure_ascii=False).encode()).digest()
+    return hashlib.sha256(_encode([identity, payload]).removesuffix('""}]').encode())
+
+
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 OPPOSITES = (
-    ("Yes, definitely.", "No, not at all."),
-    ("Yes, absolutely.", "No, absolutely not."),
+    ("Yes.", "No."),
     ("Yes, it is.", "No, it is not."),
+    ("Yes, definitely.", "No, not at all."),
     ("Definitely.", "Definitely not."),
 )
 

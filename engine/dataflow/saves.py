@@ -1,0 +1,108 @@
+"""Writes to the store for many askers at once: what gathers while one is under way shares the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..store import Store
+from ..store.files import held_elsewhere
+from ..store.records import CallRecord
+
+MOST_SAVES = 512
+Deliver = Callable[["list[Saving]", BaseException | None], None]
+
+
+class Saving:
+    """A record and its answer on their way into the store, which one asker waits for."""
+
+    __slots__ = ("_waiter", "answer", "done", "error", "record")
+
+    def __init__(self, record: CallRecord, answer: bytes | None) -> None:
+        self.record, self.answer = record, answer
+        self.done = False
+        self.error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def ended(self) -> None:
+        """Wait until it is durable, or could not be made so."""
+        while not self.done:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    async def durable(self) -> None:
+        """Wait until it is durable, even when cancelled: who asks again right after a cancellation shall find it.
+
+        Raises
+        ------
+        OperationalError : it could not be written.
+        """
+        try:
+            await self.ended()
+        except asyncio.CancelledError:
+            await self.ended()
+            raise
+        if self.error is not None:
+            raise self.error
+
+    def end(self, error: BaseException | None) -> None:
+        """The store has it, or refused it."""
+        self.done, self.error = True, error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Saves:
+    """Micro-batched writes to one store. Used on the event loop only.
+
+    A future and a wake-up of the loop per answer would cost more than the writing.
+
+    Parameters
+    ----------
+    store : where records and answers go.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[Saving] = []
+        self._busy = False
+
+    def save(self, record: CallRecord, answer: bytes | None) -> Saving:
+        """Keep a call's record, and its answer if there is one to keep."""
+        saving = Saving(record, answer)
+        self._waiting.append(saving)
+        if not self._busy:
+            self._busy = True
+            # One turn of the loop lets all tasks that are ready add theirs.
+            asyncio.get_running_loop().call_soon(self._flush)
+        return saving
+
+    def _flush(self) -> None:
+        batch, self._waiting = self._waiting[:MOST_SAVES], self._waiting[MOST_SAVES:]
+        self._write(batch, self._deliver)
+
+    def _write(self, batch: list[Saving], deliver: Deliver) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            writing = self._store.save_all([(saving.record, saving.answer) for saving in batch])
+        except Exception as error:  # the store is closed
+            loop.call_soon(deliver, batch, error)
+            return
+        writing.add_done_callback(lambda written: loop.call_soon_threadsafe(deliver, batch, written.exception()))
+
+    def _deliver(self, batch: list[Saving], error: BaseException | None) -> None:
+        if error is not None and len(batch) > 1 and not held_elsewhere(error.__cause__ or error):
+            # One of them may be to blame, and the others are paid for.
+            for saving in batch:
+                self._write([saving], _end)
+        else:
+            _end(batch, error)
+        if self._waiting:
+            self._flush()
+        else:
+            self._busy = False
+
+
+def _end(batch: list[Saving], error: BaseException | None) -> None:
+    for saving in batch:
+        saving.end(error)

@@ -1,0 +1,97 @@
+"""The result of a statement with semantic functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from ..dataflow.progress import QueryProgress
+from .reading import Reading
+from .rows import Row, RowBuffer
+from .undertaker import attend, bury
+
+
+class SemanticResult:
+    """A semantic run. Rows stream; the first call that wants all of them keeps them for later calls.
+
+    Dropping it half-read stops the query.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._rows = RowBuffer(reading.rows)
+        attend()
+
+    @property
+    def columns(self) -> list[str]:
+        return [name for name, _ in self._reading.columns()]
+
+    @property
+    def types(self) -> list[str]:
+        return [type_text for _, type_text in self._reading.columns()]
+
+    @property
+    def progress(self) -> QueryProgress | None:
+        return self._reading.execution.run.progress
+
+    @property
+    def notices(self) -> list[str]:
+        return self._reading.execution.run.notices
+
+    def show(self, max_rows: int = 40) -> None:
+        """Print the rows, then notices."""
+        with self._reading.typed().relation(self._reading.table()) as relation:
+            relation.show(max_rows=max_rows)
+        for notice in self.notices:
+            print(f"Notice: {notice}")
+
+    def arrow(self) -> pa.Table:
+        """All rows as an Arrow table."""
+        return self._reading.typed().table(self._reading.table())
+
+    def df(self) -> Any:
+        """All rows as a pandas DataFrame (needs pandas)."""
+        with self._reading.typed().relation(self._reading.table()) as relation:
+            return relation.df()
+
+    def pl(self) -> Any:
+        """All rows as a polars DataFrame (needs polars)."""
+        with self._reading.typed().relation(self._reading.table()) as relation:
+            return relation.pl()
+
+    def fetchall(self) -> list[Row]:
+        """The rows that are left, as Python values."""
+        return self._rows.take(None)
+
+    def fetchone(self) -> Row | None:
+        """The next row; ``None`` at the end."""
+        return next(iter(self._rows.take(1)), None)
+
+    def fetchmany(self, size: int = 1) -> list[Row]:
+        """Up to ``size`` rows."""
+        return self._rows.take(size)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows as Arrow batches, as soon as they are there. Closing the iterator stops the query."""
+        if self._reading.complete:
+            yield from self.arrow().to_batches()
+            return
+        try:
+            while (batch := self._reading.batch()) is not None:
+                yield from self._reading.typed().table(pa.Table.from_batches([batch])).to_batches()
+        finally:
+            self._reading.close()
+
+    def explain(self) -> str:
+        """The plan, with this run's figures if it has run."""
+        return self._reading.execution.explain().text
+
+    def close(self) -> None:
+        """Stop the query if it still runs."""
+        self._reading.close()
+
+    def __del__(self) -> None:
+        if (reading := getattr(self, "_reading", None)) is not None and not reading.closed:
+            bury(reading.close)

@@ -1,0 +1,56 @@
+"""EMBEDDED: every call stays in its place in the text, as a look-up function of its own."""
+
+from __future__ import annotations
+
+from ..plan.nodes import Column, Relation, SemanticCall
+from ..types import needs_cast
+from .bind_call import BoundCall, BoundCalls
+from .locate import LocatedCall
+from .names import Names
+from .splice import Splice, words
+from .tokens import Text
+
+
+def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relation:
+    """The statement with its look-ups; ``columns`` is its result."""
+    names, splice = Names(), Splice(text)
+    made: list[SemanticCall] = []
+    for number, start in reversed(list(enumerate(sorted(calls), 1))):
+        bound = calls[start]
+        output = Column(names.fresh("s"), bound.type.text, words(text, bound.located.whole))
+        look_up = f"__anser_{output.name}({', '.join(_arguments(splice, bound)) or '0'})"
+        splice.replace(bound.located.whole, f"CAST({look_up} AS {output.type})" if needs_cast(bound.type) else look_up)
+        made.append(
+            SemanticCall(
+                site=f"{number}:{bound.located.function.sql_name}",
+                function=bound.located.function.sql_name,
+                constants=bound.arguments.constants,
+                arguments=tuple(f"a{i}" for i in bound.dynamic),
+                argument_types=tuple(t.text for t in bound.arguments.types),
+                argument_texts=bound.arguments.texts,
+                options=dict(bound.options),
+                guard=None,
+                output=output,
+            )
+        )
+    sql = splice.render(text.all())[0]
+    return Relation(sql, (), columns, embedded=tuple(made[::-1]), session=True)
+
+
+def collected(splice: Splice, located: LocatedCall) -> str:
+    """``LLM_SUMMARIZE(DISTINCT x ORDER BY y) FILTER (WHERE z)`` collects ``list(…)``."""
+    argument = splice.render(located.arguments[0])[0]
+    inside = f"{'DISTINCT ' if located.distinct else ''}{argument}"
+    if located.order_by:
+        inside += f" ORDER BY {splice.render(located.order_by)[0]}"
+    condition = f" AND ({splice.render(located.filter)[0]})" if located.filter else ""
+    return f"list({inside}) FILTER (WHERE ({argument}) IS NOT NULL{condition})"
+
+
+def _arguments(splice: Splice, bound: BoundCall) -> list[str]:
+    located = bound.located
+    texts = [splice.render(a)[0] for a in located.arguments] + list(bound.arguments.texts[len(located.arguments) :])
+    dynamic = [texts[i] for i in bound.dynamic]
+    if located.function.kind == "aggregate":
+        dynamic[0] = collected(splice, located)
+    return dynamic

@@ -1,0 +1,125 @@
+"""The user's statement with every call turned into a typed NULL, so that DuckDB can judge all of it at once.
+
+What DuckDB says of it is true of the user's statement: the names and types of the result, and what is wrong with it. The
+arguments stay in the text as they are, so that an error points at the user's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import duckdb
+
+from ..errors import BindError, Position
+from ..plan.nodes import Column
+from .bind_call import BoundCall, BoundCalls
+from .catalog import Catalog, Diagnosis
+from .items import select_items
+from .query import parse_block, parse_query
+from .scope import NotLiftableError, parse_ast
+from .splice import Splice
+from .tokens import Range, Text
+
+_QUERIES = frozenset({"SELECT", "WITH", "FROM", "VALUES", "PIVOT", "UNPIVOT", "TABLE", "("})
+_CHANGES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
+_OTHERS = _CHANGES | {"CREATE", "COPY"}
+
+
+def result_columns(text: Text, calls: BoundCalls, catalog: Catalog) -> tuple[Column, ...]:
+    """Names and types of the statement's result; none for a statement that is no query.
+
+    Raises
+    ------
+    BindError : DuckDB rejects the statement, at the place in the user's text.
+    """
+    whole = statement_range(text)
+    splice = Splice(text)
+    for bound in calls.values():
+        _stand_in(text, splice, bound)
+    sql = splice.render(whole)[0]
+    if is_query(text):
+        described = _describe(f"DESCRIBE {sql}", splice, whole, catalog)
+        names = _names(text, whole, calls)
+        return tuple(Column(names.get(i, n), t, names.get(i, n)) for i, (n, t) in enumerate(described))
+    if text.word(0) in _OTHERS:
+        _describe(f"EXPLAIN {sql}", splice, whole, catalog)
+    return ()
+
+
+def is_query(text: Text) -> bool:
+    """Whether the statement yields rows by itself."""
+    changes = any(text.word(i) in _CHANGES for i in text.top(text.all())) if text.word(0) == "WITH" else False
+    return text.word(0) in _QUERIES and not changes
+
+
+def statement_range(text: Text) -> Range:
+    """The statement without the semicolons at its end."""
+    end = len(text.tokens)
+    while end and text.word(end - 1) == ";":
+        end -= 1
+    return Range(0, end)
+
+
+def _stand_in(text: Text, splice: Splice, bound: BoundCall) -> None:
+    """``F(a, b)`` → ``CASE WHEN (a) IS NULL OR (b) IS NULL THEN NULL::T END``, the arguments untouched."""
+    located = bound.located
+    start, end = text.span(located.whole)
+    aggregate = located.function.kind == "aggregate"
+    at, glue = start, "any_value(CASE WHEN (" if aggregate else "CASE WHEN ("
+    for argument in located.arguments:
+        first, last = text.span(argument)
+        splice.replace_characters(at, first, glue)
+        at, glue = last, ") IS NULL OR ("
+    named = "".join(f" OR ({t}) IS NULL" for t in bound.arguments.texts[len(located.arguments) :])
+    glue = f") IS NULL{named} THEN NULL::{bound.type.text} END"
+    for part, before in ((located.order_by, " ORDER BY "), (located.filter, ") FILTER (WHERE ")):
+        if part:
+            first, last = text.span(part)
+            splice.replace_characters(at, first, glue + before)
+            at, glue = last, ""
+    splice.replace_characters(at, end, f"{glue})" if aggregate else glue)
+
+
+def _describe(sql: str, splice: Splice, whole: Range, catalog: Catalog) -> list[tuple[str, str]]:
+    try:
+        return catalog.check(sql)
+    except duckdb.Error as error:
+        found = catalog.diagnose(sql, error)
+    offset = len(sql.split(" ", 1)[0]) + 1
+    place = None if found.start is None else _place(splice, whole, found, offset)
+    raise BindError(found.message, place or _named_place(splice.text, found.message), found.name) from None
+
+
+def _place(splice: Splice, whole: Range, found: Diagnosis, offset: int) -> Position:
+    assert found.start is not None
+    start = splice.origin(whole, found.start - offset)
+    token = next((t for t in splice.text.tokens if t.start <= start < t.end), None)
+    end = max(start + found.length, token.end if token and token.start == start else start + 1)
+    return Position(splice.text.sql, start, min(end, len(splice.text.sql)))
+
+
+def _named_place(text: Text, message: str) -> Position | None:
+    """The first word of the statement that the message quotes."""
+    for name in re.findall(r'"([^"]+)"', message):
+        token = next((t for t in text.tokens if t.word.strip('"').lower() == name.lower()), None)
+        if token is not None:
+            return Position(text.sql, token.start, token.end)
+    return None
+
+
+def _names(text: Text, whole: Range, calls: BoundCalls) -> Mapping[int, str]:
+    """Names of the items that hold a call, which DuckDB would name after their stand-ins."""
+    try:
+        branch = parse_query(text, whole).branches[0]
+        block = parse_block(text, branch)
+        items = select_items(text, block, parse_ast(text, branch), calls) if block else []
+    except NotLiftableError:
+        return {}
+    names: dict[int, str] = {}
+    for number, item in enumerate(items):
+        if item.name is None:
+            return names  # where a star ends is DuckDB's knowledge
+        if not item.aliased and any(item.core.lo <= start < item.core.hi for start in calls):
+            names[number] = item.name
+    return names
