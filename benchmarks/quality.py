@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from anserdb.udfs.models.base import Model, ModelSpec, Reply, Request
 from anserdb.udfs.spec import DYNAMIC, Arguments
 
 T = TypeVar("T")
-HELD_OUT_SEED = 2026
+HELD_OUT_SEED = 2027
 STUDY_SEEDS = ((11, 40, 60, 260), (21, 50, 300, 900), (777, 400, 60, 500))
 LENGTHS = (300, 800)
 INSTRUCTIONS = ("the review is positive", "Is this movie review positive?", "the reviewer liked the movie")
@@ -149,9 +150,9 @@ def area(odds: Sequence[float], truth: Sequence[bool]) -> float:
     return sum((h > n) + (h == n) / 2 for h in high for n in low) / (len(high) * len(low))
 
 
-async def run(name: str, rows: Sequence[Row], instructions: Sequence[str]) -> None:
+async def run(name: str, rows: Sequence[Row], instructions: Sequence[str], threads: int) -> None:
     """All lines of one model."""
-    model = llamacpp.create(ModelSpec(name, "llamacpp", {"path": name}))
+    model = llamacpp.create(ModelSpec(name, "llamacpp", {"path": name, "threads": threads}))
     try:
         for instruction in instructions:
             arguments = Arguments((instruction, DYNAMIC), (VARCHAR, VARCHAR), (f"'{instruction}'", "review"))
@@ -174,6 +175,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--instructions", nargs="+", default=list(INSTRUCTIONS))
     parser.add_argument("--lengths", nargs=2, type=int, default=LENGTHS, help="fewest and most characters of a review")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="fewer are faster on a busy machine")
     options = parser.parse_args()
     rows = held_out(options.rows, options.lengths)
     print(
@@ -181,7 +183,7 @@ def main() -> None:
         flush=True,
     )
     for name in options.models:
-        asyncio.run(run(name, rows, options.instructions))
+        asyncio.run(run(name, rows, options.instructions, options.threads))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -108,6 +107,7 @@ class Session:
         self.settings = settings
         self.store = store
         self.models = ModelPool(store, settings)
+        self._aggregates: frozenset[str] = frozenset()
 
     # --- Catalog ------------------------------------------------------------------------------------------------
 
@@ -116,10 +116,12 @@ class Session:
         """Semantic functions by every name."""
         return functions()
 
-    @cached_property
+    @property
     def aggregates(self) -> frozenset[str]:
         """DuckDB's aggregate functions."""
-        return self.duck.aggregates()
+        if not self._aggregates:
+            self._aggregates = self.duck.aggregates()
+        return self._aggregates
 
     def describe(self, sql: str, *, private: bool = False) -> list[tuple[str, str]]:
         """Names and types of a query's result."""

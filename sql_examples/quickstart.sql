@@ -31,7 +31,7 @@ SELECT LLM_CLASSIFY(body, ['negative', 'neutral', 'positive']) AS mood,
        count(*) AS tickets,
        list(subject ORDER BY ticket_id) AS subjects
 FROM tickets
-WHERE ticket_id > 30
+WHERE ticket_id <= 30
 GROUP BY mood
 ORDER BY tickets DESC;
 
@@ -42,7 +42,7 @@ JOIN customers c USING (customer_id)
 JOIN orders o USING (order_id)
 WHERE LLM_CLASSIFY(t.body, ['negative', 'neutral', 'positive']) = 'negative'
   AND c.tier = 'gold'
-  AND t.ticket_id > 30
+  AND t.ticket_id <= 30
 ORDER BY o.amount DESC;
 
 -- LLM_EXTRACT reads typed values out of prose: the amounts are DECIMAL, and they add up.
@@ -64,7 +64,7 @@ ORDER BY product;
 
 -- LLM_SIMILARITY searches by meaning, across languages, with embeddings made on this machine.
 SELECT round(LLM_SIMILARITY(body, 'my money has not been paid back'), 3) AS nearness, subject, left(body, 60) AS begins
-FROM (SELECT DISTINCT ON (body) * FROM tickets WHERE ticket_id > 30)
+FROM (SELECT DISTINCT ON (body) * FROM tickets WHERE ticket_id <= 30)
 ORDER BY LLM_SIMILARITY(body, 'my money has not been paid back') DESC NULLS LAST
 LIMIT 4;
 

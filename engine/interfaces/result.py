@@ -154,6 +154,7 @@ class NativeResult:
 
     def __del__(self) -> None:
         if (spool := getattr(self, "_spool", None)) is not None:
+            spool.abandon()
             bury(spool.close)
 
 

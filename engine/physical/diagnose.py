@@ -12,7 +12,8 @@ from .duck import Duck
 
 def parse(duck: Duck, sql: str) -> None:
     """Have DuckDB read a statement, no more. Raises ``duckdb.ParserException`` about the user's own words."""
-    duck.connection.extract_statements(sql)
+    with duck.lock:
+        duck.native(duck.connection.extract_statements, sql)
 
 
 def diagnose(duck: Duck, sql: str, error: duckdb.Error) -> Diagnosis:

@@ -21,9 +21,10 @@ from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relat
 from ..plan.walk import calls, columns
 from .duck import Duck, Spool, spooled
 from .embedded import Lookups
-from .fragments import over, relational_sql
+from .fragments import over, plain_columns, relational_sql
 from .operators.call import run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
+from .operators.selection import Selection, run_selection, selection
 from .stages import Stages
 from .travel import restored, travelling
 
@@ -55,12 +56,20 @@ class Executor:
             return self._duck.open(plan.sql)
         (item,) = plan.inputs
         pipe = self._pipe(item.plan, None)
+        if (renamed := plain_columns(plan)) is not None:
+            return self._renamed(pipe, renamed, plan)
         bare = self._duck.bare()
         bare.execute("SET streaming_buffer_size = '1KB'")
         bare.register("__raw", to_reader(pipe.schema, pipe.batches, self._run))
         bare.execute(f"CREATE TEMP VIEW {item.name} AS {restored('__raw', item.plan)}")
         self._bare.append(bare)
         return spooled(bare.sql(plan.sql))
+
+    def _renamed(self, pipe: Pipe, source: tuple[str, ...], plan: Relation) -> Spool:
+        names, types = [c.name for c in plan.columns], [c.type for c in plan.columns]
+        fields = [pipe.schema.field(old).with_name(new) for old, new in zip(source, names, strict=True)]
+        chosen = Selection((), source, pa.schema(fields))
+        return Spool(to_reader(chosen.schema, run_selection(pipe.batches, chosen), self._run), names, types)
 
     def interrupt(self) -> None:
         """Stop what runs on private connections."""
@@ -129,6 +138,8 @@ class Executor:
             nodes.append(below)
             below = below.input
         pipe = self._pipe(below, wanted)
+        if (chosen := selection(nodes[::-1], pipe.schema)) is not None:
+            return Pipe(chosen.schema, run_selection(pipe.batches, chosen, wanted))
         source = restored(BATCH, below)
         sql = f"({source}) AS __batch_in"
         for node in reversed(nodes):

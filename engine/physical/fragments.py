@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from ..plan.nodes import Compute, Demand, Filter, Keep, Plan, Relation, Sort, Source
 from ..plan.walk import columns
+from .travel import survives
+
+_ITEM = r'(__[a-z]\d+) AS (?:"(?:[^"]|"")+"|\w+)'
+_PLAIN = re.compile(rf"SELECT {_ITEM}(?:, {_ITEM})* FROM \w+")
 
 
 def source_sql(source: Source) -> str:
@@ -44,3 +50,11 @@ def relational_sql(plan: Plan) -> tuple[str, Source | Relation] | None:
             return below and (over(plan, f"({below[0]}) AS __below"), below[1])
         case _:
             return None
+
+
+def plain_columns(plan: Relation) -> tuple[str, ...] | None:
+    """The columns of its input that a result consists of, if it only names them; ``None``: DuckDB has something to do."""
+    if not plan.rowwise or not _PLAIN.fullmatch(plan.sql) or not all(survives(c.type) for c in plan.columns):
+        return None
+    found = tuple(match[1] for match in re.finditer(_ITEM, plan.sql))
+    return found if len(found) == len(plan.columns) else None

@@ -92,6 +92,7 @@ class RowSpool:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection: duckdb.DuckDBPyConnection | None = connection
+        self._wanted = True
         self._kept: deque[Row] = deque()
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -116,10 +117,15 @@ class RowSpool:
             if self._connection is None:
                 return
             try:
-                self._kept.extend(self._connection.fetchall())
+                if self._wanted:
+                    self._kept.extend(self._connection.fetchall())
             except Exception as error:
                 self._error = error
             self._free()
+
+    def abandon(self) -> None:
+        """Nobody will read on. Safe in finalisers: it only leaves word for whoever needs the connection next."""
+        self._wanted = False
 
     def close(self) -> None:
         """Give up what is left."""

@@ -23,5 +23,10 @@ def restored(name: str, plan: Plan) -> str:
     return f"SELECT {', '.join(items) or '*'} FROM {name}"
 
 
+def survives(type_text: str) -> bool:
+    """Whether values of a type come out of Arrow as they went in."""
+    return not _changed(type_text)
+
+
 def _changed(type_text: str) -> bool:
     return type_text == "JSON" or carried(type_text) != type_text

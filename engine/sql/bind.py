@@ -53,9 +53,7 @@ def bind(sql: str, catalog: Catalog) -> Bound | None:
     calls = {c.whole.lo: bind_call(text, c, catalog) for c in located}
     columns = result_columns(text, calls, catalog)
     try:
-        plan = StatementBinder(text, calls, catalog).bind()
-        _agree(plan.columns, columns)
-        return Bound(plan)
+        return Bound(_agreed(StatementBinder(text, calls, catalog).bind(), columns))
     except NotLiftableError as reason:
         return Bound(embed(text, calls, columns), str(reason))
 
@@ -69,10 +67,12 @@ def _refuse_definitions(text: Text, located: list[LocatedCall]) -> None:
         )
 
 
-def _agree(ours: tuple[Column, ...], theirs: tuple[Column, ...]) -> None:
-    """A plan that yields other types than DuckDB sees in the statement means something else."""
-    if [c.type for c in ours] != [c.type for c in theirs]:
-        raise NotLiftableError(f"its plan would yield {[c.type for c in ours]} instead of {[c.type for c in theirs]}")
+def _agreed(plan: Relation, columns: tuple[Column, ...]) -> Relation:
+    """The plan with DuckDB's names for its result. One that yields other types means something else than the statement."""
+    ours, theirs = [c.type for c in plan.columns], [c.type for c in columns]
+    if ours != theirs:
+        raise NotLiftableError(f"its plan would yield {ours} instead of {theirs}")
+    return replace(plan, columns=columns)
 
 
 class StatementBinder:

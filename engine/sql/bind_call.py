@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from ...udfs.spec import DYNAMIC, Arguments, Option, Parameter, SemanticFunction
-from ..errors import BindError
+from ..errors import BindError, Position
 from ..types import VARCHAR, SqlType, details_type
 from .catalog import Catalog
 from .locate import LocatedCall, position
@@ -108,7 +108,7 @@ def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
         function.lower(arguments, capabilities)
         result = function.returns(arguments, capabilities)
     except ValueError as error:
-        raise BindError(f"{function.sql_name}: {error}", position(text, located.whole), function.sql_name) from None
+        raise BindError(_led(function, str(error)), _place_of_constants(text, located), function.sql_name) from None
     if options["on_error"] == "details":
         result = details_type(result)
     dynamic = tuple(i for i, value in enumerate(arguments.constants) if value is DYNAMIC)
@@ -141,7 +141,7 @@ def _check_count(text: Text, located: LocatedCall) -> None:
             f"{p.name}{'…' if p.variadic else ''}{'?' if p.optional else ''}" for p in function.parameters
         )
         raise BindError(
-            f"{function.sql_name} takes ({signature}); {given} arguments are given.",
+            f"{function.sql_name} takes ({signature}); {given} argument{' is' if given == 1 else 's are'} given.",
             position(text, located.whole),
             function.sql_name,
         )
@@ -154,17 +154,16 @@ def _options(text: Text, located: LocatedCall, catalog: Catalog) -> dict[str, An
     values: dict[str, Any] = {"model": model, "on_error": settings.llm_on_error, "cache": settings.llm_cache}
     for name, where in located.options.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=2) or sorted(known)[:0]
-            raise BindError(
-                f"{function.sql_name} has no option {name}; it takes {', '.join(sorted(known))}.",
-                position(text, where),
-                name,
-                near,
-            )
+            near = difflib.get_close_matches(name, known, n=2)
+            message = f"{function.sql_name} has no option {name}; it takes {', '.join(sorted(known))}."
+            raise BindError(message, position(text, Range(where.lo - 2, where.lo - 1)), name, near)
+        value = _evaluate(text, where, catalog, f"option {name} of {function.sql_name}")
         try:
-            values[name] = known[name].check(_evaluate(text, where, catalog))
+            values[name] = known[name].check(value)
         except (ValueError, TypeError) as error:
-            raise BindError(f"{function.sql_name}: option {name} {error}.", position(text, where), name) from None
+            message = f"{function.sql_name}: option {name} {str(error).rstrip('.')}"
+            ended = message if message.endswith("?") else f"{message}."
+            raise BindError(ended, position(text, where), name) from None
     return values
 
 
@@ -183,18 +182,25 @@ def _capabilities(text: Text, located: LocatedCall, catalog: Catalog, options: M
 
 
 def _constant(text: Text, where: Range, parameter: Parameter, catalog: Catalog) -> Any:
-    if parameter.kind == "constant":
-        try:
-            return _evaluate(text, where, catalog)
-        except BindError:
-            raise BindError(f"{parameter.name} must be a constant.", position(text, where), parameter.name) from None
-    if where.hi - where.lo == 1 and text.word(where.lo)[:1] in ("'", "$", "e", "E") and text.tokens[where.lo].quoted:
-        return _evaluate(text, where, catalog)
-    return DYNAMIC
+    literal = where.hi - where.lo == 1 and text.tokens[where.lo].quoted and text.word(where.lo)[:1] != '"'
+    return _evaluate(text, where, catalog, parameter.name) if literal or parameter.kind == "constant" else DYNAMIC
 
 
-def _evaluate(text: Text, where: Range, catalog: Catalog) -> Any:
+def _evaluate(text: Text, where: Range, catalog: Catalog, name: str) -> Any:
     try:
         return catalog.constant(text.source(where))
-    except duckdb.Error as error:
-        raise BindError(f"This must be a constant: {error}", position(text, where)) from None
+    except duckdb.Error:
+        message = f"{name} must be a constant: no column can stand in it, and text and types stand in quotes ('…')."
+        raise BindError(message, position(text, where), name) from None
+
+
+def _led(function: SemanticFunction, message: str) -> str:
+    """A message that names its function."""
+    return message if message.startswith(function.sql_name) else f"{function.sql_name}: {message}"
+
+
+def _place_of_constants(text: Text, located: LocatedCall) -> Position:
+    """The constant that a function refused: the only one it has, else the call."""
+    pairs = zip(located.arguments, _parameters(located.function), strict=False)
+    constants = [argument for argument, parameter in pairs if parameter.kind == "constant"]
+    return position(text, constants[0] if len(constants) == 1 else located.whole)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 import sqlglot
-from sqlglot import exp
+from sqlglot import Expression, exp
 from sqlglot.errors import SqlglotError
 
 from ..plan.nodes import Input
@@ -91,7 +91,7 @@ def _own_columns(tree: exp.Select) -> Iterator[exp.Column]:
             yield column
 
 
-def is_star(item: exp.Expression) -> bool:
+def is_star(item: Expression) -> bool:
     """Whether a select item yields several columns: ``*``, ``t.*``, ``COLUMNS(…)``."""
     core = item.unalias()
     if isinstance(core, exp.Star) or (isinstance(core, exp.Column) and isinstance(core.this, exp.Star)):

@@ -34,8 +34,9 @@ def bind_rows(binder: BlockBinder, conditions: list[Range], regions: list[Range]
 def bind_select(binder: BlockBinder, conditions: list[Range]) -> Relation:
     """A block that neither groups nor aggregates."""
     clauses = [binder.block.clause(c) for c in ("SELECT", "WHERE", *_READS)]
+    names = fixed_names(binder)
     bind_rows(binder, conditions, [c for c in clauses if c] + conditions)
-    return project(binder, fixed_names(binder))
+    return project(binder, names)
 
 
 def check_counts(binder: BlockBinder) -> None:

@@ -40,7 +40,9 @@ def result_columns(text: Text, calls: BoundCalls, catalog: Catalog) -> tuple[Col
     sql = splice.render(whole)[0]
     if is_query(text):
         described = _describe(f"DESCRIBE {sql}", splice, whole, catalog)
-        names = _names(text, whole, calls)
+        if any(token.word == "PIVOT" for token in text.tokens):
+            return ()  # its columns are values, which stand-ins do not have
+        names = _names(text, whole, calls, len(described))
         return tuple(Column(names.get(i, n), t, names.get(i, n)) for i, (n, t) in enumerate(described))
     if text.word(0) in _OTHERS:
         _describe(f"EXPLAIN {sql}", splice, whole, catalog)
@@ -86,29 +88,38 @@ def _describe(sql: str, splice: Splice, whole: Range, catalog: Catalog) -> list[
         return catalog.check(sql)
     except duckdb.Error as error:
         found = catalog.diagnose(sql, error)
-    offset = len(sql.split(" ", 1)[0]) + 1
-    place = None if found.start is None else _place(splice, whole, found, offset)
-    raise BindError(found.message, place or _named_place(splice.text, found.message), found.name) from None
+    start = None
+    if found.start is not None:
+        start = splice.origin(whole, found.start - len(sql.split(" ", 1)[0]) - 1)
+    place = _placeholder(splice.text, found.name, start) or _place(splice.text, start, found)
+    raise BindError(found.message, place, found.name) from None
 
 
-def _place(splice: Splice, whole: Range, found: Diagnosis, offset: int) -> Position:
-    assert found.start is not None
-    start = splice.origin(whole, found.start - offset)
-    token = next((t for t in splice.text.tokens if t.start <= start < t.end), None)
-    end = max(start + found.length, token.end if token and token.start == start else start + 1)
-    return Position(splice.text.sql, start, min(end, len(splice.text.sql)))
+def _place(text: Text, start: int | None, found: Diagnosis) -> Position | None:
+    if start is None:
+        return _named_place(text, found.message)
+    token = next((t for t in text.tokens if t.start == start), None)
+    end = max(start + found.length, token.end if token else start + 1)
+    return Position(text.sql, start, min(end, len(text.sql)))
+
+
+def _placeholder(text: Text, name: str, start: int | None) -> Position | None:
+    """A column that only a template names: ``'{name} …'``."""
+    if not name or (start is not None and text.sql[start:].lower().startswith(name.lower())):
+        return None
+    found = re.search(rf"\{{(\w+\.)?{re.escape(name)}\}}", text.sql, re.IGNORECASE)
+    return Position(text.sql, *found.span()) if found else None
 
 
 def _named_place(text: Text, message: str) -> Position | None:
-    """The first word of the statement that the message quotes."""
-    for name in re.findall(r'"([^"]+)"', message):
-        token = next((t for t in text.tokens if t.word.strip('"').lower() == name.lower()), None)
-        if token is not None:
-            return Position(text.sql, token.start, token.end)
-    return None
+    """The word that a message without a place is about."""
+    found = re.search(r'(?:name|column|[Tt]able|function)\s+"?(\w+)"?\s+(?:does|not|must|has|was|already)', message)
+    name = found[1].lower() if found else None
+    token = next((t for t in text.tokens if t.word.strip('"').lower() == name), None)
+    return Position(text.sql, token.start, token.end) if token else None
 
 
-def _names(text: Text, whole: Range, calls: BoundCalls) -> Mapping[int, str]:
+def _names(text: Text, whole: Range, calls: BoundCalls, count: int) -> Mapping[int, str]:
     """Names of the items that hold a call, which DuckDB would name after their stand-ins."""
     try:
         branch = parse_query(text, whole).branches[0]
@@ -116,10 +127,10 @@ def _names(text: Text, whole: Range, calls: BoundCalls) -> Mapping[int, str]:
         items = select_items(text, block, parse_ast(text, branch), calls) if block else []
     except NotLiftableError:
         return {}
+    if any(i.name is None for i in items) or len(items) != count:
+        return {}  # where a star or an unnested struct ends is DuckDB's knowledge
     names: dict[int, str] = {}
     for number, item in enumerate(items):
-        if item.name is None:
-            return names  # where a star ends is DuckDB's knowledge
-        if not item.aliased and any(item.core.lo <= start < item.core.hi for start in calls):
+        if item.name is not None and not item.aliased and any(item.core.lo <= start < item.core.hi for start in calls):
             names[number] = item.name
     return names

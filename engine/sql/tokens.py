@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import sqlglot
+from sqlglot import TokenType
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
 
 from ..errors import ParseError
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import count
 from typing import Any
 
@@ -26,11 +24,11 @@ from anserdb.engine.plan.nodes import (
     Source,
 )
 from anserdb.engine.plan.walk import columns
+from anserdb.engine.session import Session
 from anserdb.engine.settings import Settings
 from anserdb.engine.sql.bind import bind
-from anserdb.udfs.functions import functions
+from anserdb.engine.store import Store
 from anserdb.udfs.models.base import Capabilities
-from anserdb.udfs.spec import SemanticFunction
 
 TABLES = """
 CREATE TABLE tickets (id INTEGER, customer_id INTEGER, subject VARCHAR, body VARCHAR, year INTEGER, price VARCHAR);
@@ -44,15 +42,7 @@ INSERT INTO customers VALUES (1, 'Ada', 'gold', 'x'), (2, 'Bo', 'silver', 'y'), 
 """
 
 
-BARE = duckdb.connect(config={"threads": 1})
-"""A connection without tables, for fragments that need nothing of the session."""
-
-
-@cache
-def aggregates() -> frozenset[str]:
-    """DuckDB's aggregate functions, upper case."""
-    query = "SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE function_type = 'aggregate'"
-    return frozenset(name for (name,) in BARE.execute(query).fetchall())
+STORE = Store.open(None)
 
 
 def database() -> duckdb.DuckDBPyConnection:
@@ -62,24 +52,11 @@ def database() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-@dataclass
-class ConnectionCatalog:
-    """The binder's catalog over a plain connection; every model exists."""
+class ConnectionCatalog(Session):
+    """The session's own catalog, except that every model exists."""
 
-    connection: duckdb.DuckDBPyConnection
-    settings: Settings = field(default_factory=Settings)
-    functions: Mapping[str, SemanticFunction] = field(default_factory=functions)
-
-    @property
-    def aggregates(self) -> frozenset[str]:
-        return aggregates()
-
-    def describe(self, sql: str, *, private: bool = False) -> list[tuple[str, str]]:
-        chosen = BARE if private else self.connection
-        return [(r[0], r[1]) for r in chosen.execute(f"DESCRIBE {sql}").fetchall()]
-
-    def constant(self, sql: str) -> Any:
-        return self.connection.execute(f"SELECT {sql}").fetchall()[0][0]
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        super().__init__(connection, Settings(), STORE)
 
     def capabilities(self, model: str) -> Capabilities:
         return Capabilities(embeds=True, dimension=3)

@@ -107,12 +107,12 @@ def _text(system: str, values: Sequence[str]) -> str:
 def reference(connection: duckdb.DuckDBPyConnection) -> None:
     """Put the same functions on a plain DuckDB connection (NULL for a NULL input; no named arguments)."""
     functions: list[tuple[str, Callable[..., Any], pa.DataType, str]] = [
-        ("llm_filter", lambda condition, *values: _mentions(condition, values), pa.bool_(), "BOOLEAN"),
-        ("llm_score", lambda condition, *values: _score(condition, values), pa.float64(), "DOUBLE"),
-        ("llm_complete", lambda prompt, *values: _completed(prompt, values), pa.string(), "VARCHAR"),
+        ("llm_filter", lambda condition, *values: _mentions(condition, _shown(values)), pa.bool_(), "BOOLEAN"),
+        ("llm_score", lambda condition, *values: _score(condition, _shown(values)), pa.float64(), "DOUBLE"),
+        ("llm_complete", lambda prompt, *values: _completed(prompt, _shown(values)), pa.string(), "VARCHAR"),
         ("llm_classify", _reference_label, pa.string(), "VARCHAR"),
         ("llm_extract", _reference_fields, EXTRACTED, "STRUCT(name VARCHAR, amount INTEGER)"),
-        ("__summarize", lambda texts: f"all of: {', '.join(sorted(texts))}", pa.string(), "VARCHAR"),
+        ("__summarize", lambda texts: f"all of: {', '.join(sorted(_shown(texts)))}", pa.string(), "VARCHAR"),
     ]
     for name, function, kind, sql_type in functions:
         connection.create_function(
@@ -127,7 +127,7 @@ def reference(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _reference_label(text: str, labels: Sequence[str]) -> str:
-    return _label(text, labels)
+    return _label(_shown([text])[0], labels)
 
 
 def _reference_fields(text: str, _: str) -> dict[str, Any]:
@@ -138,12 +138,11 @@ def _reference_fields(text: str, _: str) -> dict[str, Any]:
 def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:
     def apply(*columns: Any) -> pa.Array:
         rows = zip(*(column.to_pylist() for column in columns), strict=True)
-        return pa.array([None if None in row else function(*map(_argument, row)) for row in rows], kind)
+        return pa.array([None if None in row else function(*row) for row in rows], kind)
 
     return apply
 
 
-def _argument(value: Any) -> Any:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return value
-    return folded(render(value))
+def _shown(values: Sequence[Any]) -> list[str]:
+    """Values as a model is shown them."""
+    return [folded(render(value)) for value in values]

@@ -40,11 +40,11 @@ async def test_the_threshold_is_the_prior_of_the_condition() -> None:
     ask = says({"superb": -1.0, "dull": -3.0}, otherwise=-2.0)
     await task.prepare(ask)
     await task.prepare(ask)
-    assert len(ask.asked) == 8, "calibrated twice"
+    assert len(ask.asked) == 14, "calibrated twice"
     assert await task.run(("superb",), ask) is True
     assert await task.run(("dull",), ask) is False
     assert task.notes() == {
-        "threshold": "log-odds of Yes > -2.00 (midpoint of 4 opposite pairs of content-free inputs)"
+        "threshold": "log-odds of Yes > -2.00 (midpoint of 7 opposite pairs of content-free inputs)"
     }
     assert ask.asked[-1] == task.requests(("dull",))[0]
 

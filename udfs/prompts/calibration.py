@@ -14,11 +14,21 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+# Short and long ones: each pair alone misses on some predicate, and by another amount on each model.
 OPPOSITES = (
     ("Yes.", "No."),
     ("Yes, it is.", "No, it is not."),
     ("Yes, definitely.", "No, not at all."),
     ("Definitely.", "Definitely not."),
+    (
+        "Yes, that is the case. There is no doubt about it, and everything here says so.",
+        "No, that is not the case. There is no doubt about it, and everything here says so.",
+    ),
+    (
+        "The answer to this question is yes, as anybody can see.",
+        "The answer to this question is no, as anybody can see.",
+    ),
+    ("I would say yes. Yes to this, and yes again.", "I would say no. No to this, and no again."),
 )
 
 

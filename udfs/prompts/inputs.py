@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 INDENT = "  "
@@ -50,6 +51,7 @@ def fields(names: Sequence[str], values: Sequence[Any]) -> str:
     return "\n".join(f"{label(name)}: {folded(render(value))}" for name, value in zip(names, values, strict=True))
 
 
+@lru_cache(maxsize=256)  # rows share their names
 def label(name: str) -> str:
     """How an input is called in the prompt.
 

@@ -6,6 +6,7 @@ Small models judge a question far better than a bare statement (docs/quality.md)
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Sentence openers that may lose their capital inside "Is it true that …"; anything else may be a name.
 _OPENER = re.compile(
@@ -20,6 +21,7 @@ _COMMAND = re.compile(
 )
 
 
+@lru_cache(maxsize=256)  # rows share their condition
 def question(condition: str) -> str:
     """The condition as a question; one that ends in a question mark stays as it is.
 
