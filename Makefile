@@ -29,11 +29,11 @@ demo: $(VENV)/.demo
 
 # Everything that must hold before a commit.
 test: check
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow"
 
 # Also what needs a downloaded model or minutes of CPU.
 test-all: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

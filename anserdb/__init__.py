@@ -31,6 +31,7 @@ from .engine.errors import (
 )
 from .engine.interfaces.connection import Connection, connect
 from .engine.interfaces.dbapi import Cursor, apilevel, paramstyle, threadsafety
+from .engine.interfaces.duckdb_load import Loaded, load
 from .engine.interfaces.result import Result
 
 __version__ = "0.1.0"
@@ -49,6 +50,7 @@ __all__ = [
     "InternalError",
     "Interrupted",
     "InvalidAnswer",
+    "Loaded",
     "ModelError",
     "ModelTimeout",
     "ModelUnavailable",
@@ -62,6 +64,7 @@ __all__ = [
     "__version__",
     "apilevel",
     "connect",
+    "load",
     "paramstyle",
     "threadsafety",
 ]

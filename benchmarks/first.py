@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 from typing import Protocol
 
 from .support_clients import CONDITION, AnserClient, Answered, Body, LoopClient, UdfClient, each_row, each_text, waves
@@ -155,7 +156,9 @@ def _report(number: int, scenario: Scenario, lines: Sequence[Line]) -> None:
     print(f"\n### {number}. {scenario.title}\n\n`{scenario.query()}`\n")
     print(table(HEAD, [line.cells(ours.wall_s) for line in lines]))
     if any(line.wall_estimate_s for line in lines):
-        print(f"\n\\* from the time per call over {FEW_ROWS} rows; its counts are from a whole run against a server without delay")
+        print(
+            f"\n\\* from the time per call over {FEW_ROWS} rows; its counts are from a whole run against a server without delay"
+        )
 
 
 def _check(scenario: Scenario, lines: Sequence[Line]) -> None:
@@ -173,12 +176,15 @@ def _path(server: Server, body: Body, repeat: int) -> None:
     everything = Scenario("", 5000, 5000, {})
     with AnserClient(everything.setup(), server.base_url, CAP) as client:
         cold = measure(server, lambda: client.run(everything.query()))
+        plans = [client.plan(everything.query()) for _ in range(repeat)]
         warm = Line("", [measure(server, lambda: client.run(everything.query())) for _ in range(repeat)])
     if warm.of("calls") or any(run.ids != cold.ids for run in warm.runs):
         raise SystemExit("the second run made calls, or other rows")
     rate = everything.rows / warm.wall_s
     print("\n### The road of a call\n")
     print(table(["figure", "value"], [
+        ["planning, first semantic statement of a connection", f"{client.first_plan_s * 1e3:.0f} ms"],
+        ["planning, later ones (EXPLAIN, with its sample of rows)", f"{median(plans) * 1e3:.0f} ms"],
         ["client CPU per call, AnserDB", f"{ours * 1e6:,.0f} µs"],
         ["client CPU per call, asyncio by hand", f"{loop * 1e6:,.0f} µs"],
         ["first of 1,000 rows streamed, in service times", f"{first:.2f}"],

@@ -17,7 +17,7 @@ from ..udfs.spec import SemanticFunction
 from .dataflow.run import QueryRun
 from .errors import BindError, OperationalError, ParseError
 from .physical import system_tables
-from .physical.diagnose import diagnose, parse
+from .physical.diagnose import bound_columns, diagnose, parse
 from .physical.duck import Duck, Spool
 from .physical.estimates import Explained, explain
 from .physical.execute import Executor
@@ -127,12 +127,11 @@ class Session:
         """Names and types of a query's result."""
         if private and self.duck.names_redefined(sql):
             raise duckdb.BinderException("the text names a function that the user redefined")
-        return self.duck.describe(sql, private=True) if private else self.check(f"DESCRIBE {sql}")
+        return self.duck.describe(sql, private=True) if private else bound_columns(self.duck, sql)
 
-    def check(self, sql: str) -> list[tuple[str, str]]:
-        """Bind ``DESCRIBE …`` or ``EXPLAIN …``. A failing DESCRIBE leaves the user's transaction alive."""
-        first, second, *_ = self.duck.table(sql).columns
-        return [(str(n), str(t)) for n, t in zip(first.to_pylist(), second.to_pylist(), strict=True)]
+    def check(self, statement: str) -> None:
+        """Bind a statement that is no query."""
+        self.duck.execute(f"EXPLAIN {statement}")
 
     def diagnose(self, sql: str, error: duckdb.Error) -> Diagnosis:
         """What DuckDB has against a text that it rejected."""

@@ -54,11 +54,12 @@ FROM (
 )
 ORDER BY ticket_id;
 
--- LLM_SUMMARIZE is an aggregate: one text per group.
-SELECT product, count(*) AS tickets, LLM_SUMMARIZE(body) AS what_customers_write
+-- LLM_SUMMARIZE is an aggregate: one text per group, told what to look for. DISTINCT works in it as in any aggregate.
+SELECT product, count(*) AS tickets,
+       LLM_SUMMARIZE(DISTINCT body, 'What do the customers want? One short sentence.') AS what_they_want
 FROM tickets
 JOIN orders USING (order_id)
-WHERE product IN ('kettle', 'headphones') AND channel = 'email'
+WHERE product IN ('backpack', 'bike light') AND ticket_id <= 40
 GROUP BY product
 ORDER BY product;
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -23,11 +23,12 @@ from ..physical.spool import RowSpool
 from ..session import Parameters, Planned, Session
 from ..settings import Settings
 from ..sql.statements import Explain, split_statements
-from ..store import Store, default_store_path
+from ..store import Store
 from .dbapi import Cursor
 from .reading import Listener, Reading
 from .result import NativeResult, Result, TextResult
 from .semantic_result import SemanticResult
+from .store_place import StorePlace, store_place
 from .translate import translate, translated
 from .waiting import Waiting
 
@@ -35,7 +36,7 @@ from .waiting import Waiting
 def connect(
     database: str | os.PathLike[str] | duckdb.DuckDBPyConnection = ":memory:",
     *,
-    store: str | os.PathLike[str] | None = None,
+    store: StorePlace = None,
     read_only: bool = False,
     **settings: Any,
 ) -> Connection:
@@ -63,24 +64,24 @@ def connect(
     owned = not isinstance(database, duckdb.DuckDBPyConnection)
     with translated():
         native = duckdb.connect(os.fspath(database), read_only=read_only) if owned else database  # type: ignore[arg-type]
-    path = os.fspath(database) if owned else _file_of(native)  # type: ignore[arg-type]
     try:
-        return Connection(native, Store.open(_store_path(store, path)), chosen, owned=owned)  # type: ignore[arg-type]
+        with translated():
+            opened = Store.open(store_place(store, database))
+        return Connection(native, opened, chosen, owned=owned)  # type: ignore[arg-type]
     except BaseException:
         if owned:
             native.close()  # type: ignore[union-attr]
         raise
 
 
-def _file_of(connection: duckdb.DuckDBPyConnection) -> str | None:
-    row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchall()
-    return row[0][0] if row and row[0][0] else None
+_open: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
-def _store_path(store: str | os.PathLike[str] | None, database: str | None) -> Path | None:
-    if store is None:
-        return default_store_path(None if database in (None, ":memory:", "") else str(database))
-    return None if os.fspath(store) == ":memory:" else Path(store)
+@atexit.register
+def _close_all() -> None:
+    # What the interpreter tears down unclosed, DuckDB's binding reports as leaked, object by object.
+    for connection in list(_open):
+        connection.close()
 
 
 class Connection:
@@ -108,6 +109,7 @@ class Connection:
         self._waiting = Waiting()
         self._readings: weakref.WeakSet[Reading] = weakref.WeakSet()
         self.progress_listener: Listener | None = None
+        _open.add(self)
 
     # --- queries ------------------------------------------------------------------------------------------------
 

@@ -16,16 +16,20 @@ def parse(duck: Duck, sql: str) -> None:
         duck.native(duck.connection.extract_statements, sql)
 
 
+def bound_columns(duck: Duck, query: str) -> list[tuple[str, str]]:
+    """Names and types of a query's result. Unlike DESCRIBE, this leaves the transaction alive where the query does not
+    bind, and keeps the case of aliases."""
+    relation = duck.native(duck.connection.sql, query)
+    return [(str(n), str(t)) for n, t in zip(relation.columns, relation.types, strict=True)]
+
+
 def diagnose(duck: Duck, sql: str, error: duckdb.Error) -> Diagnosis:
-    """More about ``error``, which DuckDB raised for ``sql`` (``DESCRIBE query`` or ``EXPLAIN statement``)."""
+    """More about ``error``, which DuckDB raised for ``sql``."""
     message = str(error).split("\n\nLINE")[0].strip()
-    verb, _, query = sql.partition(" ")
-    if verb != "DESCRIBE":  # json_serialize_plan takes queries only
-        return Diagnosis(message)
-    literal = query.replace("'", "''")
+    literal = sql.replace("'", "''")
     found = json.loads(duck.value(f"SELECT json_serialize_plan('{literal}')"))
-    if not found.get("error") or "location" not in found:
+    if "location" not in found:
         return Diagnosis(message, str(found.get("name", "")))
     start, length = json.loads(found["location"])
-    before = query.encode()[:start].decode(errors="ignore")
-    return Diagnosis(message, str(found.get("name", "")), len(verb) + 1 + len(before), length)
+    before = sql.encode()[:start].decode(errors="ignore")
+    return Diagnosis(message, str(found.get("name", "")), len(before), length)

@@ -25,6 +25,22 @@ from .spool import OpenResult, Row, RowSpool, Spool
 ROWS_PER_BATCH = 2048
 """DuckDB's own vector size: the granule at which a lazy source is read."""
 
+# Words before a parenthesis; names that begin with two underscores are ours.
+_CALLED = re.compile(r'(?<!\w)(?!__)(\w+)"?\s*\(')
+_NOT_CALLED = frozenset((
+    "AND", "AS", "BY", "CASE", "CAST", "DISTINCT", "ELSE", "EXISTS", "FROM", "IN", "NOT", "ON", "OR", "SELECT", "THEN",
+    "TRY_CAST", "USING", "VALUES", "WHEN", "WHERE",
+))  # fmt: skip
+
+# Functions and words whose value is the session's or the transaction's.
+_OF_SESSION = frozenset((
+    "CURRENT_CATALOG", "CURRENT_CONNECTION_ID", "CURRENT_DATABASE", "CURRENT_DATE", "CURRENT_LOCALTIME",
+    "CURRENT_LOCALTIMESTAMP", "CURRENT_QUERY", "CURRENT_QUERY_ID", "CURRENT_SCHEMA", "CURRENT_SCHEMAS", "CURRENT_SETTING",
+    "CURRENT_TIME", "CURRENT_TIMESTAMP", "CURRENT_TRANSACTION_ID", "CURRENT_USER", "CURRVAL", "GETENV", "GETVARIABLE",
+    "GET_CURRENT_TIME", "GET_CURRENT_TIMESTAMP", "IN_SEARCH_PATH", "LOCALTIME", "LOCALTIMESTAMP", "NEXTVAL", "NOW",
+    "SESSION_USER", "TODAY", "TRANSACTION_TIMESTAMP", "TXID_CURRENT", "USER",
+))  # fmt: skip
+
 __all__ = ["ROWS_PER_BATCH", "Duck", "Fetched", "Spool", "spooled"]
 
 
@@ -103,7 +119,8 @@ class Duck:
         """Run a query and stream its result, in types that survive Arrow (see :mod:`.carried`)."""
         with self.lock:
             relation = self.native(self.connection.sql, sql)
-            self._open = spool = self._call(spooled, relation)
+            spool: Spool = self._call(spooled, relation)
+            self._open = spool
             return spool
 
     def stream(self, relation: duckdb.DuckDBPyRelation) -> Spool:
@@ -142,8 +159,12 @@ class Duck:
         return self._redefined
 
     def names_redefined(self, sql: str) -> bool:
-        """Whether a text names a macro or function of the user."""
-        return bool(frozenset(re.findall(r"\w+", sql.upper())) & self.redefined())
+        """Whether a text names a macro or function of the user, or one that tells of the user's session."""
+        if not _OF_SESSION.isdisjoint(re.findall(r"\w+", sql.upper())):
+            return True
+        called = frozenset(_CALLED.findall(sql.upper())) - _NOT_CALLED
+        # DuckDB takes long to list its functions, and most texts call none.
+        return bool(called) and bool(called & self.redefined())
 
     # --- what our statements read -------------------------------------------------------------------------------
 
@@ -257,17 +278,18 @@ class Duck:
             self.connection.remove_function(name)
 
     def _function_names(self, condition: str) -> frozenset[str]:
-        rows = self.execute(f"SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE {condition}")
-        return frozenset(r[0] for r in rows.fetchall())
+        # Upper-cased here: ``upper`` may be what the user redefined.
+        rows = self.execute(f"SELECT DISTINCT function_name FROM duckdb_functions() WHERE {condition}")
+        return frozenset(r[0].upper() for r in rows.fetchall())
 
 
 def spooled(relation: duckdb.DuckDBPyRelation) -> Spool:
     """Run a relation and stream its rows, in types that survive Arrow (see :mod:`.carried`)."""
     names, types = list(relation.columns), [str(t) for t in relation.types]
     carried = carrying(names, types, "__result")
-    if carried is not None:
-        relation = relation.query("__result", carried)
-    return Spool(relation.to_arrow_reader(ROWS_PER_BATCH), names, types)
+    travelling = relation if carried is None else relation.query("__result", carried)
+    assert travelling is not None  # a SELECT
+    return Spool(travelling.to_arrow_reader(ROWS_PER_BATCH), names, types)
 
 
 def _raw(name: str) -> str:

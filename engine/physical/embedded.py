@@ -75,13 +75,13 @@ def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
         names = stage.call.arguments
         arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
         batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
-        answered = _wait(loop.submit(_answer(batch, stage, run)), run)
+        answered = wait_for_chunk(loop.submit(answer_chunk(batch, stage, run)), run)
         return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=stage.field().type)
 
     return look_up
 
 
-def _wait(asked: Future[T], run: QueryRun) -> T:
+def wait_for_chunk(asked: Future[T], run: QueryRun) -> T:
     """The answers; cancelling the query cancels them, because DuckDB's own interrupt is not heard in here."""
     forget = run.on_cancel(asked.cancel)
     try:
@@ -99,7 +99,9 @@ def _rows(size: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.nulls(size)], names=["__row"])
 
 
-async def _answer(batch: pa.RecordBatch, stage: CallStage, run: QueryRun) -> list[pa.RecordBatch]:
+async def answer_chunk(batch: pa.RecordBatch, stage: CallStage, run: QueryRun) -> list[pa.RecordBatch]:
+    """A chunk with its answers, cut smaller; see ``run_call``."""
+
     async def once() -> AsyncIterator[pa.RecordBatch]:
         yield batch
 

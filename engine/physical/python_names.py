@@ -38,8 +38,6 @@ def variables_of_caller(sql: str) -> dict[str, Any]:
 
 
 def call_seeing(variables: Mapping[str, Any], method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Call ``method`` from a frame whose globals are ``variables``."""
-    if not variables:
-        return method(*arguments, **named)
+    """Call ``method`` from a frame whose globals are ``variables``, and none of ours."""
     place = {**variables, "__builtins__": builtins, _CALL: partial(method, *arguments, **named)}
     return FunctionType(_template.__code__, place)()

@@ -32,9 +32,10 @@ def aggregate_at(binder: BlockBinder, index: int) -> Range | None:
     if not named or text.word(index + 1) != "(" or text.tokens[index].quoted or text.word(index - 1) == ".":
         return None
     end = text.partner[index + 1] + 1
-    for suffix in ("WITHIN GROUP", "FILTER"):
-        if text.word(end) == suffix and text.word(end + 1) == "(":
-            end = text.partner[end + 1] + 1
+    if text.word(end) == "WITHIN" and text.word(end + 2) == "(":
+        end = text.partner[end + 2] + 1
+    if text.word(end) == "FILTER" and text.word(end + 1) == "(":
+        end = text.partner[end + 1] + 1
     return None if text.word(end) == "OVER" else Range(index, end)
 
 

@@ -16,7 +16,7 @@ from .bind_call import BoundCalls
 from .catalog import Catalog
 from .guards import Guard, visit_calls
 from .items import Item, select_items
-from .keys import key_of, within
+from .keys import key_of, name_of, within
 from .names import Names, stub
 from .place_call import place_call
 from .query import Block
@@ -84,7 +84,7 @@ class BlockBinder:
 
     def alias(self, where: Range) -> Item | None:
         """The select item that a reference names, if it names one."""
-        return self.aliases.get(self.text.source(where).strip('"').lower())
+        return self.aliases.get(name_of(self.text.source(where)))
 
     def references_in(self, where: Range) -> list[Range]:
         """Column references of the block inside a range."""

@@ -59,7 +59,8 @@ COMMON_OPTIONS = (
 )
 
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)\}")
+# ``{{`` and ``}}`` are literal braces.
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{\s*([^\W\d]\w*(?:\.[^\W\d]\w*)?)\s*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def template_columns(function: SemanticFunction, constants: tuple[Any, ...], tex
     if not (function.parameters[-1].variadic and isinstance(constants[0], str)):
         return ()
     given = {t.lower() for t in texts} | {t.rpartition(".")[2].lower() for t in texts}
-    names = dict.fromkeys(_PLACEHOLDER.findall(constants[0]))
+    names = dict.fromkeys(filter(None, _PLACEHOLDER.findall(constants[0])))
     return tuple(name for name in names if name.lower() not in given)
 
 

@@ -55,12 +55,12 @@ class Catalog(Protocol):
         """
         ...
 
-    def check(self, sql: str) -> list[tuple[str, str]]:
-        """Bind ``DESCRIBE …`` (and give what it gives) or ``EXPLAIN …``. Raises ``duckdb.Error``."""
+    def check(self, statement: str) -> None:
+        """Bind a statement that is no query. Raises ``duckdb.Error`` when it does not bind."""
         ...
 
     def diagnose(self, sql: str, error: duckdb.Error) -> Diagnosis:
-        """More of an error that :meth:`check` raised for ``sql``."""
+        """More of an error that :meth:`describe` raised for the query ``sql``."""
         ...
 
     def constant(self, sql: str) -> Any:

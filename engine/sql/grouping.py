@@ -13,6 +13,7 @@ from .guards import split_logical
 from .keys import key_of
 from .names import stub
 from .query import subqueries
+from .scope import NotLiftableError
 from .source import subquery_operand
 from .splice import words
 from .tokens import Range
@@ -142,6 +143,8 @@ def _place_at(binder: BlockBinder, index: int, region: Range, groups: list[Range
 def _columns(binder: BlockBinder, sql: str, wanted: dict[str, _Reading]) -> list[Column]:
     described = binder.describe(sql.replace(_ROWS, f"({stub(binder.plan_columns())}) AS __rows"))
     labels = [r.label for r in wanted.values()] or ["1"]
+    if len(described) != len(labels):
+        raise NotLiftableError("an aggregate of several columns")
     return [Column(binder.names.fresh("g"), t, label) for label, (_, t) in zip(labels, described, strict=True)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlglot import Expression, exp
+from sqlglot import exp
 
 from .bind_call import BoundCalls
 from .query import Block
@@ -49,7 +49,7 @@ def after_distinct(text: Text, clause: Range) -> int:
     return lo
 
 
-def _item(text: Text, where: Range, tree: Expression, calls: BoundCalls) -> Item:
+def _item(text: Text, where: Range, tree: exp.Expr, calls: BoundCalls) -> Item:
     if is_star(tree):
         return Item(where, None, False, where)
     if isinstance(tree, exp.Alias):

@@ -10,6 +10,16 @@ def within(inner: Range, outer: Range) -> bool:
     return outer.lo <= inner.lo and inner.hi <= outer.hi
 
 
+def name_of(source: str) -> str:
+    """What an identifier names, in lower case.
+
+    >>> name_of('"Full Title"'), name_of("Body")
+    ('full title', 'body')
+    """
+    quoted = len(source) > 1 and source[0] == source[-1] == '"'
+    return (source[1:-1].replace('""', '"') if quoted else source).lower()
+
+
 def key_of(source: str) -> str:
     """Equal for references that differ only in case.
 

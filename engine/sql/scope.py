@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 import sqlglot
-from sqlglot import Expression, exp
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from ..plan.nodes import Input
@@ -83,7 +83,7 @@ def lambda_calls(text: Text, block: Range, tree: exp.Select, starts: frozenset[i
 
 def _own_columns(tree: exp.Select) -> Iterator[exp.Column]:
     for column in tree.find_all(exp.Column):
-        if isinstance(column.this, exp.Star):
+        if isinstance(column.this, exp.Star) or _is_variable(column):
             continue
         inner = column.find_ancestor(exp.Select, exp.SetOperation)
         named = column.find_ancestor(exp.PropertyEQ, exp.Kwarg)
@@ -91,7 +91,18 @@ def _own_columns(tree: exp.Select) -> Iterator[exp.Column]:
             yield column
 
 
-def is_star(item: Expression) -> bool:
+def _is_variable(column: exp.Column) -> bool:
+    """Whether it is the x of ``[f(x) FOR x IN …]``."""
+    node: exp.Expr = column
+    while node.parent is not None:
+        inside, node = node, node.parent
+        bound = isinstance(node, exp.Comprehension) and inside is not node.args["iterator"]
+        if bound and node.expression.name.lower() == column.parts[0].name.lower():
+            return True
+    return False
+
+
+def is_star(item: exp.Expr) -> bool:
     """Whether a select item yields several columns: ``*``, ``t.*``, ``COLUMNS(…)``."""
     core = item.unalias()
     if isinstance(core, exp.Star) or (isinstance(core, exp.Column) and isinstance(core.this, exp.Star)):

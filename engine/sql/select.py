@@ -166,7 +166,7 @@ def _named_item(binder: BlockBinder, core: Range) -> Item | None:
         position = int(word) - 1
         stars = any(i.name is None for i in binder.items)
         return binder.items[position] if not stars and position < len(binder.items) else None
-    return binder.aliases.get(word.strip('"').lower())
+    return binder.alias(core)
 
 
 def _names_alias(binder: BlockBinder, where: Range) -> bool:

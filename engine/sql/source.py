@@ -8,7 +8,7 @@ from ..plan.nodes import Column, Source, SourceItem
 from .bind_block import BlockBinder
 from .guards import split_logical
 from .items import Item
-from .keys import key_of, within
+from .keys import key_of, name_of, within
 from .names import quote
 from .query import subqueries
 from .scope import NotLiftableError, rejected
@@ -92,7 +92,7 @@ def _is_column(binder: BlockBinder, key: str, from_sql: str) -> bool:
         binder.describe_items([key], from_sql)
         return True
     except duckdb.Error as error:
-        if key.strip('"').lower() in binder.aliases:
+        if name_of(key) in binder.aliases:
             return False
         raise rejected(error) from None
 

@@ -38,15 +38,16 @@ def result_columns(text: Text, calls: BoundCalls, catalog: Catalog) -> tuple[Col
     for bound in calls.values():
         _stand_in(text, splice, bound)
     sql = splice.render(whole)[0]
-    if is_query(text):
-        described = _describe(f"DESCRIBE {sql}", splice, whole, catalog)
-        if any(token.word == "PIVOT" for token in text.tokens):
-            return ()  # its columns are values, which stand-ins do not have
-        names = _names(text, whole, calls, len(described))
-        return tuple(Column(names.get(i, n), t, names.get(i, n)) for i, (n, t) in enumerate(described))
-    if text.word(0) in _OTHERS:
-        _describe(f"EXPLAIN {sql}", splice, whole, catalog)
-    return ()
+    try:
+        if text.word(0) in _OTHERS:
+            catalog.check(sql)
+        described = catalog.describe(sql) if is_query(text) else []
+    except duckdb.Error as error:
+        raise _complaint(sql, error, splice, whole, catalog) from None
+    if any(token.word == "PIVOT" for token in text.tokens):
+        return ()  # its columns are values, which stand-ins do not have
+    names = _names(text, whole, calls, len(described))
+    return tuple(Column(names.get(i, n), t, names.get(i, n)) for i, (n, t) in enumerate(described))
 
 
 def is_query(text: Text) -> bool:
@@ -83,16 +84,14 @@ def _stand_in(text: Text, splice: Splice, bound: BoundCall) -> None:
     splice.replace_characters(at, end, f"{glue})" if aggregate else glue)
 
 
-def _describe(sql: str, splice: Splice, whole: Range, catalog: Catalog) -> list[tuple[str, str]]:
-    try:
-        return catalog.check(sql)
-    except duckdb.Error as error:
-        found = catalog.diagnose(sql, error)
-    start = None
-    if found.start is not None:
-        start = splice.origin(whole, found.start - len(sql.split(" ", 1)[0]) - 1)
+def _complaint(sql: str, error: duckdb.Error, splice: Splice, whole: Range, catalog: Catalog) -> BindError:
+    """DuckDB's error about the stand-in as one about the user's text."""
+    found = (
+        catalog.diagnose(sql, error) if is_query(splice.text) else Diagnosis(str(error).split("\n\nLINE")[0].strip())
+    )
+    start = None if found.start is None else splice.origin(whole, found.start)
     place = _placeholder(splice.text, found.name, start) or _place(splice.text, start, found)
-    raise BindError(found.message, place, found.name) from None
+    return BindError(found.message, place, found.name)
 
 
 def _place(text: Text, start: int | None, found: Diagnosis) -> Position | None:
@@ -107,7 +106,7 @@ def _placeholder(text: Text, name: str, start: int | None) -> Position | None:
     """A column that only a template names: ``'{name} …'``."""
     if not name or (start is not None and text.sql[start:].lower().startswith(name.lower())):
         return None
-    found = re.search(rf"\{{(\w+\.)?{re.escape(name)}\}}", text.sql, re.IGNORECASE)
+    found = re.search(rf"\{{\s*(\w+\.)?{re.escape(name)}\s*\}}", text.sql, re.IGNORECASE)
     return Position(text.sql, *found.span()) if found else None
 
 

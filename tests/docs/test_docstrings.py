@@ -33,7 +33,7 @@ def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ANSER_HOME", str(tmp_path))
     result = doctest.testmod(
         importlib.import_module(name),
-        optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL,
+        optionflags=doctest.ELLIPSIS,
     )
     assert result.attempted > 0
     assert result.failed == 0

@@ -98,9 +98,13 @@ def _json(schema: dict[str, Any], system: str, values: Sequence[str]) -> Any:
     return len("; ".join(values))
 
 
+def _summed(values: Sequence[str]) -> str:
+    return f"all of [{', '.join(sorted(values))}]"
+
+
 def _text(system: str, values: Sequence[str]) -> str:
     if system.startswith(("Summarize", "The inputs are summaries")):
-        return f"all of: {', '.join(sorted(values))}"
+        return _summed(values)
     return _completed(system.partition("\n")[0], values)
 
 
@@ -112,7 +116,7 @@ def reference(connection: duckdb.DuckDBPyConnection) -> None:
         ("llm_complete", lambda prompt, *values: _completed(prompt, _shown(values)), pa.string(), "VARCHAR"),
         ("llm_classify", _reference_label, pa.string(), "VARCHAR"),
         ("llm_extract", _reference_fields, EXTRACTED, "STRUCT(name VARCHAR, amount INTEGER)"),
-        ("__summarize", lambda texts: f"all of: {', '.join(sorted(_shown(texts)))}", pa.string(), "VARCHAR"),
+        ("__summarize", lambda texts: _summed(_shown(texts)), pa.string(), "VARCHAR"),
     ]
     for name, function, kind, sql_type in functions:
         connection.create_function(

@@ -195,7 +195,7 @@ def test_a_plain_result_dropped_half_read_is_not_read_to_its_end(con: anserdb.Co
 
 
 def test_a_result_dropped_half_read_stops_its_query() -> None:
-    con, gate = gated(4_000, held="body 7")
+    con, gate = gated(4_000, held="body 1000")
     with con:
         result = con.sql(f"SELECT id, {SHOUT} FROM t")
         assert result is not None
@@ -209,7 +209,7 @@ def test_a_result_dropped_half_read_stops_its_query() -> None:
 
 
 def test_closing_the_batches_stops_the_query() -> None:
-    con, gate = gated(4_000, held="body 7")
+    con, gate = gated(4_000, held="body 1000")
     with con:
         result = con.sql(f"SELECT id, {SHOUT} FROM t")
         assert result is not None
@@ -218,7 +218,8 @@ def test_closing_the_batches_stops_the_query() -> None:
         batches.close()  # type: ignore[attr-defined]
         assert gate.model.in_flight == 0
         assert tasks_left() == 0
-        assert result.fetchall() == []
+        with pytest.raises(anserdb.InterfaceError, match="closed"):
+            result.fetchall()
 
 
 def test_a_closed_result_says_so(con: anserdb.Connection) -> None:
@@ -253,9 +254,10 @@ def test_a_query_that_fails_leaves_the_connection_usable(con: anserdb.Connection
 
 
 def test_an_error_in_an_unread_result_is_not_the_next_statements(con: anserdb.Connection) -> None:
-    bad = con.sql("SELECT CASE WHEN i = 150_000 THEN error('bad row') ELSE i END FROM range(200_000) r(i)")
+    con.sql("SET streaming_buffer_size = '1KB'")
+    bad = con.sql("SELECT CASE WHEN i = 150_000 THEN CAST('bad row' AS BIGINT) ELSE i END FROM range(200_000) r(i)")
     assert bad is not None
-    assert bad.fetchone() == ("0",) or bad.columns
+    assert bad.fetchone() == (0,)
     assert con.sql("SELECT 1").fetchall() == [(1,)]  # type: ignore[union-attr]
     with pytest.raises(anserdb.Error, match="bad row"):
         bad.fetchall()
@@ -282,7 +284,7 @@ def test_notices_and_progress_belong_to_the_run() -> None:
         assert result.fetchall() == [(None,)] * 4
         assert len(result.notices) == 1
         assert result.progress is not None
-        assert result.progress.failed == 4
+        assert [site.failed for site in result.progress.sites.values()] == [4]
         assert con.sql("SELECT count(*) FROM llm_errors()").fetchall() == [(4,)]  # type: ignore[union-attr]
 
 
@@ -304,5 +306,7 @@ def test_a_result_reads_the_session_of_a_passed_in_connection() -> None:
         con.rollback()
         assert con.sql(f"SELECT id, {SHOUT} AS x FROM tt").arrow().num_rows == 1  # type: ignore[union-attr]
     assert native.execute("SELECT count(*) FROM tt").fetchall() == [(1,)]
-    assert native.execute("SELECT count(*) FROM duckdb_views() WHERE view_name LIKE '\\_\\_%' ESCAPE '\\'").fetchall() == [(0,)]
+    assert native.execute(
+        "SELECT count(*) FROM duckdb_views() WHERE view_name LIKE '\\_\\_%' ESCAPE '\\'"
+    ).fetchall() == [(0,)]
     native.close()
