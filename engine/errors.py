@@ -182,7 +182,9 @@ class BudgetExceeded(OperationalError):
     rows_done : answers that this query had received.
     """
 
-    def __init__(self, message: str = "", setting: str = "", spent: float = 0, limit: float = 0, rows_done: int = 0) -> None:
+    def __init__(
+        self, message: str = "", setting: str = "", spent: float = 0, limit: float = 0, rows_done: int = 0
+    ) -> None:
         super().__init__(message)
         self.setting, self.spent, self.limit, self.rows_done = setting, spent, limit, rows_done
 

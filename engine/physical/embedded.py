@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import CancelledError, Future
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import CancelledError
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -75,24 +76,38 @@ def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
         names = stage.call.arguments
         arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
         batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
-        answered = wait_for_chunk(loop.submit(answer_chunk(batch, stage, run)), run)
+        answered = wait_for_chunk(partial(answer_chunk, batch, stage, run), run)
         return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=stage.field().type)
 
     return look_up
 
 
-def wait_for_chunk(asked: Future[T], run: QueryRun) -> T:
-    """The answers; cancelling the query cancels them, because DuckDB's own interrupt is not heard in here."""
+def wait_for_chunk(ask: Callable[[], Coroutine[Any, Any, T]], run: QueryRun) -> T:
+    """Run ``ask`` on the loop and wait for its end, in one of DuckDB's threads.
+
+    Cancelling the query cancels it, because DuckDB's own interrupt is not heard in here.
+    """
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    async def asking() -> T:
+        tasks.append(asyncio.current_task())
+        return await ask()
+
+    asked = loop.submit(asking())
     forget = run.on_cancel(asked.cancel)
     try:
         return asked.result()
     except CancelledError:
         raise run.error or Interrupted("The query was stopped.") from None
-    except KeyboardInterrupt:
-        asked.cancel()
-        raise
     finally:
         forget()
+        asked.cancel()
+        for task in filter(None, tasks):
+            loop.submit(_ended(task)).result()
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    await asyncio.wait({task})
 
 
 def _rows(size: int) -> pa.RecordBatch:

@@ -66,7 +66,9 @@ class ModelPool:
         found = specs.get(name) or next((s for n, s in specs.items() if n.lower() == name.lower()), None)
         if found is None:
             near = difflib.get_close_matches(name, specs, n=2)
-            raise BindError(f"There is no model {name}. SHOW MODELS lists them; CREATE MODEL adds one.", None, name, near)
+            raise BindError(
+                f"There is no model {name}. SHOW MODELS lists them; CREATE MODEL adds one.", None, name, near
+            )
         return found
 
     def open(self, name: str) -> tuple[Model, ModelSpec]:

@@ -35,7 +35,8 @@ def models(pool: ModelPool) -> pa.Table:
     """``SHOW MODELS``: name, provider, options as JSON."""
     specs = sorted(pool.specs().values(), key=lambda s: s.name)
     rows = [
-        {"name": s.name, "provider": s.provider, "options": json.dumps(dict(s.options), ensure_ascii=False)} for s in specs
+        {"name": s.name, "provider": s.provider, "options": json.dumps(dict(s.options), ensure_ascii=False)}
+        for s in specs
     ]
     return pa.Table.from_pylist(rows, schema=_strings("name", "provider", "options"))
 
@@ -51,7 +52,13 @@ def _settings(settings: Settings) -> pa.Table:
 def _functions() -> pa.Table:
     unique = {f.sql_name: f for f in functions().values()}
     rows = [
-        {"name": f.sql_name, "aliases": ", ".join(f.aliases), "kind": f.kind, "summary": f.summary, "example": f.example}
+        {
+            "name": f.sql_name,
+            "aliases": ", ".join(f.aliases),
+            "kind": f.kind,
+            "summary": f.summary,
+            "example": f.example,
+        }
         for _, f in sorted(unique.items())
     ]
     return pa.Table.from_pylist(rows, schema=_strings("name", "aliases", "kind", "summary", "example"))
