@@ -31,18 +31,40 @@ from .engine.errors import (
 )
 from .engine.interfaces.connection import Connection, connect
 from .engine.interfaces.dbapi import Cursor, apilevel, paramstyle, threadsafety
+from .engine.interfaces.dbapi_types import (
+    BINARY,
+    DATETIME,
+    NUMBER,
+    ROWID,
+    STRING,
+    Binary,
+    Date,
+    DateFromTicks,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+)
 from .engine.interfaces.duckdb_load import Loaded, load
 from .engine.interfaces.result import Result
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "Binary",
     "BindError",
     "BudgetExceeded",
     "Connection",
     "Cursor",
     "DataError",
     "DatabaseError",
+    "Date",
+    "DateFromTicks",
     "DownloadError",
     "Error",
     "IntegrityError",
@@ -60,6 +82,10 @@ __all__ = [
     "ProgrammingError",
     "RateLimited",
     "Result",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
     "Warning",
     "__version__",
     "apilevel",

@@ -1,8 +1,11 @@
--- LLM_SUMMARIZE is an aggregate: one text per group, however many rows the group has.
+-- LLM_SUMMARIZE is an aggregate: one text per group, however many rows the group has. Its second argument says what to look for.
 --
--- Long groups are summarised piece by piece and then together. FILTER and ORDER BY inside the call work as in any aggregate.
-SELECT label, count(*) AS reviews, LLM_SUMMARIZE(review ORDER BY review_id) AS what_critics_say
-FROM reviews
-WHERE source = 'rotten_tomatoes' AND review_id % 800 = 7
-GROUP BY label
-ORDER BY label;
+-- Long groups are summarised piece by piece and then together. DISTINCT, FILTER and ORDER BY work in it as in any aggregate.
+SELECT product,
+       count(*) AS tickets,
+       LLM_SUMMARIZE(DISTINCT body, 'What do the customers want? One short sentence.') AS what_they_want
+FROM tickets
+JOIN orders USING (order_id)
+WHERE product IN ('backpack', 'bike light') AND ticket_id <= 40
+GROUP BY product
+ORDER BY product;

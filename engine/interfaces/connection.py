@@ -130,6 +130,10 @@ class Connection:
         ------
         ProgrammingError : with the place in the text.
         """
+        if isinstance(params, str | bytes):
+            raise errors.ProgrammingError("Parameters are a sequence or a mapping: for one text write [text].")
+        if params is not None and not isinstance(params, Mapping):
+            params = list(params)
         variables = variables_of_caller(query)
         with self._lock, self._open_session().duck.seeing(variables):
             pieces = self.statements(query) if params is None else [query]
@@ -193,7 +197,9 @@ class Connection:
         relation = self._waiting.wait(run, duck.interrupt)
         if relation is None:
             return None
-        return NativeResult(relation, duck, self._waiting, again if _is_lazy(relation, query) else None)
+        if _is_lazy(relation, query):
+            return NativeResult(relation, duck, self._waiting, again)
+        return NativeResult(relation, duck, self._waiting, reads=_reads(self._native, query, relation))
 
     def _semantic_result(self, session: Session, planned: Planned, variables: Mapping[str, Any]) -> SemanticResult:
         reading = self._reading(session, planned, variables)
@@ -327,6 +333,15 @@ class Connection:
 def _is_lazy(relation: duckdb.DuckDBPyRelation, query: str) -> bool:
     """Whether reading the relation runs the query; else the statement has run, and the relation holds its rows."""
     return relation.sql_query().strip("; \n\t") == query.strip("; \n\t")
+
+
+def _reads(native: duckdb.DuckDBPyConnection, query: str, relation: duckdb.DuckDBPyRelation) -> bool:
+    """Whether a statement that has run has rows of its own, and not just a count or a success."""
+    kinds = native.extract_statements(query)[-1].expected_result_type
+    if duckdb.ExpectedResultType.QUERY_RESULT not in kinds:
+        return False
+    counted = duckdb.ExpectedResultType.CHANGED_ROWS in kinds and list(relation.columns) == ["Count"]
+    return not counted
 
 
 __all__: Sequence[str] = ["Connection", "connect"]

@@ -167,4 +167,4 @@ def _names(inputs: Inputs) -> list[str]:
 
 
 def _is_absent(type_: pa.DataType) -> bool:
-    return pa.types.is_struct(type_) and type_.num_fields == 1 and type_.field(0).name == ABSENT
+    return bool(pa.types.is_struct(type_) and type_.num_fields == 1 and type_.field(0).name == ABSENT)

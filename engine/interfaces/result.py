@@ -26,7 +26,8 @@ class Result(Protocol):
 
     ``columns`` and ``types`` are names and DuckDB types; ``progress`` is ``None`` for plain SQL; ``notices`` is what the
     user should read beside the rows. ``show``, ``arrow``, ``df`` and ``pl`` give all rows; the ``fetch…`` methods give
-    those not fetched yet.
+    those not fetched yet. ``reads`` is whether it has rows to read, and ``changed`` how many rows the statement changed
+    (-1: none that were counted).
     """
 
     @property
@@ -37,6 +38,10 @@ class Result(Protocol):
     def progress(self) -> QueryProgress | None: ...
     @property
     def notices(self) -> list[str]: ...
+    @property
+    def reads(self) -> bool: ...
+    @property
+    def changed(self) -> int: ...
     def show(self, max_rows: int = 40) -> None: ...
     def arrow(self) -> pa.Table: ...
     def df(self) -> Any: ...
@@ -56,6 +61,7 @@ class NativeResult:
     ----------
     relation : what DuckDB made of the statement.
     again : runs the query and streams its rows; ``None``: the statement has run, and its rows are in memory.
+    reads : whether it is a query (or has RETURNING); DuckDB gives others a relation, too.
     """
 
     progress: QueryProgress | None = None
@@ -66,8 +72,10 @@ class NativeResult:
         duck: Duck,
         waiting: Waiting,
         again: Callable[[], RowSpool] | None = None,
+        *,
+        reads: bool = True,
     ) -> None:
-        self._relation, self._duck, self._waiting, self._again = relation, duck, waiting, again
+        self._relation, self._duck, self._waiting, self._again, self.reads = relation, duck, waiting, again, reads
         self._spool: RowSpool | None = None
         self._rows: RowBuffer | None = None
         self.notices: list[str] = []
@@ -85,6 +93,14 @@ class NativeResult:
     @property
     def types(self) -> list[str]:
         return [str(t) for t in self._relation.types]
+
+    @property
+    def changed(self) -> int:
+        """Rows changed, as DuckDB counts them; -1: none, or it is a query."""
+        if self.reads or self.columns != ["Count"]:
+            return -1
+        rows = self._do(self._relation.fetchall)
+        return int(rows[0][0]) if rows else -1
 
     def show(self, max_rows: int = 40) -> None:
         """Print the rows."""

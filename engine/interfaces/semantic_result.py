@@ -40,6 +40,16 @@ class SemanticResult:
     def notices(self) -> list[str]:
         return self._reading.execution.run.notices
 
+    @property
+    def reads(self) -> bool:
+        """Whether it is a query, or has RETURNING."""
+        return self._reading.execution.planned.returns_rows or self.columns != ["Count"]
+
+    @property
+    def changed(self) -> int:
+        """Rows changed, as DuckDB counts them; -1: it is a query."""
+        return -1 if self.reads else int(self._reading.table().column(0)[0].as_py())
+
     def show(self, max_rows: int = 40) -> None:
         """Print the rows, then notices."""
         with self._reading.typed().relation(self._reading.table()) as relation:
