@@ -15,7 +15,7 @@ from ..udfs.functions import functions
 from ..udfs.models.base import Capabilities, ModelSpec
 from ..udfs.spec import SemanticFunction
 from .dataflow.run import QueryRun
-from .errors import BindError, OperationalError, ParseError
+from .errors import BindError, OperationalError, ParseError, ProgrammingError
 from .physical import system_tables
 from .physical.diagnose import bound_columns, diagnose, parse
 from .physical.duck import Duck, Spool
@@ -161,10 +161,17 @@ class Session:
         own = parse_statement(text, self.constant)
         if own is not None and not (isinstance(own, Explain) and not mentions(own.query, self.functions)):
             return own
-        if parameters and mentions(sql, self.functions):
-            sql = inline(text, parameters, self._literal)
-            text = Text(sql)
-        sql = with_table_functions(text, self._system_table) or sql
+        if not (parameters and mentions(sql, self.functions)):
+            return self._planned(text)
+        parse(self.duck, sql)
+        inlined = inline(text, parameters, self._literal)
+        try:
+            return self._planned(Text(inlined.sql))
+        except ProgrammingError as error:
+            raise inlined.about_original(error) from None
+
+    def _planned(self, text: Text) -> Planned | str:
+        sql = with_table_functions(text, self._system_table) or text.sql
         return self.plan(sql) or sql
 
     def plan(self, sql: str) -> Planned | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Position, ProgrammingError
@@ -10,7 +12,31 @@ from .splice import Splice
 from .tokens import Range, Text
 
 
-def inline(text: Text, parameters: Sequence[Any] | Mapping[str, Any], literal: Callable[[Any], str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Inlined:
+    """A statement with its values in it, and the way back to the user's text."""
+
+    text: Text
+    splice: Splice
+
+    @property
+    def sql(self) -> str:
+        """The statement with literals in the place of parameters."""
+        return self.splice.render(self.text.all())[0]
+
+    def about_original(self, error: ProgrammingError) -> ProgrammingError:
+        """The same error, about the text that the user wrote; no value shows in its picture."""
+        if error.position is None:
+            return error
+        start, end = (self.splice.origin(self.text.all(), o) for o in (error.position.start, error.position.end))
+        place = Position(self.text.sql, start, max(end, start + 1))
+        moved = copy.copy(error)
+        moved.message = error.message.replace(error.position.caret(), place.caret())
+        moved.args, moved.position = (moved.message,), place
+        return moved
+
+
+def inline(text: Text, parameters: Sequence[Any] | Mapping[str, Any], literal: Callable[[Any], str]) -> Inlined:
     """The statement with ``?``, ``$1`` and ``$name`` replaced.
 
     Parameters
@@ -31,11 +57,11 @@ def inline(text: Text, parameters: Sequence[Any] | Mapping[str, Any], literal: C
             key, where = (int(name) - 1 if name.isdigit() else name), Range(index, index + 2)  # type: ignore[assignment]
         else:
             continue
-        splice.replace(where, literal(_value(parameters, key, text, where)))
+        splice.replace(where, f" {literal(_value(parameters, key, text, where))} ")
         used.add(key)
     if len(used) != len(parameters):
         raise ProgrammingError(f"{len(parameters)} parameters are given, but the statement has {len(used)}.")
-    return splice.render(text.all())[0]
+    return Inlined(text, splice)
 
 
 def _value(parameters: Sequence[Any] | Mapping[str, Any], key: int | str, text: Text, where: Range) -> Any:

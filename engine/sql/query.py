@@ -14,12 +14,12 @@ CLAUSES = (
     "HAVING",
     "WINDOW",
     "QUALIFY",
-    "USING SAMPLE",
     "ORDER BY",
     "LIMIT",
     "OFFSET",
     "FETCH",
 )
+_SAMPLE = "USING SAMPLE"
 _TAIL = ("ORDER BY", "LIMIT", "OFFSET", "FETCH")
 _SET_OPERATIONS = ("UNION", "INTERSECT", "EXCEPT")
 
@@ -62,22 +62,23 @@ def parse_query(text: Text, where: Range) -> Query:
     ctes, recursive, start = _ctes(text, where)
     body = Range(start, where.hi)
     cuts = [i for i in text.top(body) if text.word(i) in _SET_OPERATIONS]
-    branches = [text.unwrap(_without_modifiers(text, b)) for b in text.cut(body, cuts)]
+    branches = [_without_modifiers(text, b) for b in text.cut(body, cuts)]
     if len(branches) > 1:
         branches[-1] = _without_tail(text, branches[-1])
-    return Query(where, body, ctes, recursive, tuple(branches))
+    return Query(where, body, ctes, recursive, tuple(text.unwrap(b) for b in branches))
 
 
 def parse_block(text: Text, where: Range) -> Block | None:
     """The clauses of a SELECT block; ``None`` when the range is something else (VALUES, PIVOT, TABLE, …)."""
     if text.word(where.lo) not in ("SELECT", "FROM"):
         return None
-    marks = [i for i in text.top(where) if text.word(i) in CLAUSES and not _is_distinct_from(text, i)]
+    marks = [i for i in text.top(where) if _clause(text, i) and not _is_distinct_from(text, i)]
     clauses: dict[str, Range] = {}
     for mark, following in zip(marks, [*marks[1:], where.hi], strict=True):
-        if text.word(mark) in clauses:
+        name = _clause(text, mark)
+        if name in clauses:
             return None
-        clauses[text.word(mark)] = Range(mark + 1, following)
+        clauses[name] = Range(mark + (2 if name == _SAMPLE else 1), following)
     return Block(where, clauses) if clauses.get("SELECT") or clauses.get("FROM") else None
 
 
@@ -90,6 +91,13 @@ def subqueries(text: Text, where: Range) -> list[Range]:
             index = text.partner[index]
         index += 1
     return found
+
+
+def _clause(text: Text, index: int) -> str:
+    """The keyword of a clause that begins here; "" where none does."""
+    if text.word(index) == "USING" and text.word(index + 1) == "SAMPLE":
+        return _SAMPLE
+    return text.word(index) if text.word(index) in CLAUSES else ""
 
 
 def _ctes(text: Text, where: Range) -> tuple[tuple[Cte, ...], bool, int]:
