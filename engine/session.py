@@ -243,7 +243,7 @@ class Session:
     def _system_table(self, name: str) -> str:
         table = system_tables.table(name, self.store, self.models, self.settings)
         relation = f"__anser_{name}"
-        self.duck.register({relation: table})
+        self.duck.lend(relation, table)
         return relation
 
     def _literal(self, value: Any) -> str:

@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -64,6 +65,8 @@ def connect(
     owned = not isinstance(database, duckdb.DuckDBPyConnection)
     with translated():
         native = duckdb.connect(os.fspath(database), read_only=read_only) if owned else database  # type: ignore[arg-type]
+        if owned:
+            native.execute("SET enable_progress_bar = false")  # it is drawn into pipes, too, amid the data
     try:
         with translated():
             opened = Store.open(store_place(store, database))
@@ -167,7 +170,7 @@ class Connection:
         rows = result.fetchall()
         return "\n".join(str(row[-1]) for row in rows)
 
-    def _one(self, query: str, params: Parameters, variables: Mapping[str, Any]) -> Result | None:
+    def _one(self, query: str, params: Parameters, variables: dict[str, Any]) -> Result | None:
         session = self._open_session()
         with translated():
             prepared = session.prepare(query, params)
@@ -181,7 +184,7 @@ class Connection:
         return None if table is None else self._arrow_result(table)
 
     def _native_result(
-        self, duck: Duck, query: str, params: Parameters, variables: Mapping[str, Any]
+        self, duck: Duck, query: str, params: Parameters, variables: dict[str, Any]
     ) -> NativeResult | None:
         named = {} if params is None else {"params": params}
 
@@ -201,20 +204,20 @@ class Connection:
             return NativeResult(relation, duck, self._waiting, again)
         return NativeResult(relation, duck, self._waiting, reads=_reads(self._native, query, relation))
 
-    def _semantic_result(self, session: Session, planned: Planned, variables: Mapping[str, Any]) -> SemanticResult:
+    def _semantic_result(self, session: Session, planned: Planned, variables: dict[str, Any]) -> SemanticResult:
         reading = self._reading(session, planned, variables)
         result = SemanticResult(reading)
         if not planned.returns_rows:
             reading.table()
         return result
 
-    def _reading(self, session: Session, planned: Planned, variables: Mapping[str, Any]) -> Reading:
+    def _reading(self, session: Session, planned: Planned, variables: dict[str, Any]) -> Reading:
         execution = session.execute(planned)
         reading = Reading(execution, session.duck, self._waiting, variables, self.progress_listener)
         self._readings.add(reading)
         return reading
 
-    def _explained(self, session: Session, statement: Explain, variables: Mapping[str, Any]) -> Result:
+    def _explained(self, session: Session, statement: Explain, variables: dict[str, Any]) -> Result:
         if statement.analyze:
             planned = session.plan(statement.query)
             assert planned is not None
@@ -222,9 +225,15 @@ class Connection:
             reading.table()
             explained: Explained = reading.execution.explain()
         else:
-            explained = session.explain(statement.query)
+            explained = self._waiting.wait(
+                partial(self._estimated, session, statement, variables), session.duck.interrupt
+            )
         text = explained.json if statement.form == "json" else explained.text
         return self._arrow_result(pa.table({"explain": [text]}), TextResult)
+
+    def _estimated(self, session: Session, statement: Explain, variables: dict[str, Any]) -> Explained:
+        with session.duck.seeing(variables):
+            return session.explain(statement.query)
 
     def _arrow_result(self, table: pa.Table, kind: type[NativeResult] = NativeResult) -> NativeResult:
         duck = self._open_session().duck

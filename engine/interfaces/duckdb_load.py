@@ -56,8 +56,8 @@ def load(connection: duckdb.DuckDBPyConnection, *, store: StorePlace = None, **s
     Notes
     -----
     Inside DuckDB there is no plan of ours. It may ask for more rows than a LIMIT shows and puts cheap conditions first only
-    when they are simple; ``EXPLAIN`` knows no prices; an interrupt is heard at the end of a chunk (``interrupt()`` of the
-    handle at once). Inputs have no names: ``{0}``, ``{1}`` in an instruction refer to them by position. At most eight inputs.
+    when they are simple; ``EXPLAIN`` knows no prices. DuckDB's own interrupt is heard at the end of a chunk, and Ctrl-C only
+    when its call returns; ``interrupt()`` of the handle, from another thread, stops at once. Inputs have no names: ``{0}``, ``{1}`` in an instruction refer to them by position. At most eight inputs.
     Instructions, labels and fields may vary by row; each distinct one is bound, and calibrated, by itself. ``llm_extract``
     and ``returns :=`` need literal types. ``llm_summarize`` takes no FILTER, DISTINCT or ORDER BY. ``llm_embed`` gives
     FLOAT[]: cast it to FLOAT[n] for array functions. Errors reach you as ``duckdb.InvalidInputException`` with our text;

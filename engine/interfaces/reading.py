@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ class Reading:
         execution: Execution,
         duck: Duck,
         waiting: Waiting,
-        variables: Mapping[str, Any],
+        variables: dict[str, Any],
         listener: Listener | None,
     ) -> None:
         self.execution = execution

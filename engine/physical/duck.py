@@ -84,14 +84,22 @@ class Duck:
             self._tidy()
 
     @contextmanager
-    def seeing(self, variables: Mapping[str, Any]) -> Iterator[None]:
+    def seeing(self, variables: dict[str, Any]) -> Iterator[None]:
         """In this thread, let statements find Python variables by name, as DuckDB does with its caller's."""
-        before = getattr(self._thread, "variables", {})
+        before = getattr(self._thread, "variables", None)
         self._thread.variables = variables
         try:
             yield
         finally:
             self._thread.variables = before
+
+    def lend(self, name: str, table: pa.Table) -> None:
+        """Let the statement at hand see a table; it stays for as long as the statement's variables do."""
+        variables = getattr(self._thread, "variables", None)
+        if variables is None:
+            self.register({name: table})
+        else:
+            variables[name] = table
 
     def native(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call something of DuckDB's on the freed connection."""
@@ -238,7 +246,7 @@ class Duck:
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return call_seeing(getattr(self._thread, "variables", {}), method, *arguments, **named)
+        return call_seeing(getattr(self._thread, "variables", None) or {}, method, *arguments, **named)
 
     def _later(self, actions: Sequence[Callable[[], object]]) -> None:
         self._unwanted.extend(actions)

@@ -39,6 +39,7 @@ class ModelPool:
         self._store, self._settings = store, settings
         self._held: dict[Key, Model] = {}
         self._registered: dict[str, Model] = {}
+        self._lock = threading.Lock()  # two threads that open one model must not both count as its users
 
     def specs(self) -> dict[str, ModelSpec]:
         """Every model by name; a registered one hides a stored one of the same name, and that a built-in one."""
@@ -48,8 +49,9 @@ class ModelPool:
 
     def register(self, name: str, model: Model) -> None:
         """A model made in Python, for this connection; whoever made it closes it."""
-        self._registered[name] = model
-        self._held = {key: held for key, held in self._held.items() if key[:2] != (name, REGISTERED)}
+        with self._lock:
+            self._registered[name] = model
+            self._held = {key: held for key, held in self._held.items() if key[:2] != (name, REGISTERED)}
 
     def create(self, spec: ModelSpec, *, replace: bool) -> None:
         """``CREATE MODEL``: checked before it is kept."""
@@ -77,10 +79,11 @@ class ModelPool:
         s = self._settings
         options = json.dumps(dict(spec.options), sort_keys=True, default=str)
         key = (spec.name, spec.provider, options, s.llm_concurrency, s.llm_timeout_s, s.llm_max_retries)
-        if key not in self._held:
-            given = self._registered.get(spec.name)
-            self._held[key] = _acquire(key, spec) if given is None else _limited(given, key)
-        return self._held[key], spec
+        with self._lock:
+            if key not in self._held:
+                given = self._registered.get(spec.name)
+                self._held[key] = _acquire(key, spec) if given is None else _limited(given, key)
+            return self._held[key], spec
 
     def capabilities(self, name: str) -> Capabilities:
         """What a model can do."""
@@ -88,10 +91,11 @@ class ModelPool:
 
     def close(self) -> None:
         """Let go of what this connection opened; the last one closes the model."""
-        for key in self._held:
+        with self._lock:
+            held, self._held = self._held, {}
+        for key in held:
             if key[1] != REGISTERED:
                 _release(key)
-        self._held = {}
 
 
 def _acquire(key: Key, spec: ModelSpec) -> Model:

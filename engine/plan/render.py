@@ -120,7 +120,7 @@ def _text(plan: Plan, words: Callable[[str], str]) -> str:
         case Demand():
             return f"{plan.rows:,} rows, in waves"
         case Relation():
-            return words(plan.sql)
+            return words(plan.label or plan.sql)
         case _:
             assert_never(plan)
 

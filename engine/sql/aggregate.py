@@ -50,10 +50,16 @@ def _group_items(binder: BlockBinder) -> tuple[list[Range], bool]:
         return [], True
     if binder.text.source(clause).strip().upper() in ("ALL", "*"):
         return [i.core for i in binder.items if not aggregates_in(binder, i.core)], True
-    parts = binder.text.split(clause)
+    parts = [_single(binder, p) for p in binder.text.split(clause)]
     if any(binder.text.word(p.lo) in _GROUPINGS for p in parts):
         return binder.references_in(clause), False
     return [_group_item(binder, p) for p in parts], True
+
+
+def _single(binder: BlockBinder, part: Range) -> Range:
+    """``(expr)`` is one expression; ``(a, b)`` and ``()`` are grouping sets."""
+    inner = binder.text.unwrap(part)
+    return inner if len(binder.text.split(inner)) == 1 else part
 
 
 def _group_item(binder: BlockBinder, part: Range) -> Range:

@@ -38,11 +38,16 @@ def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relatio
 
 
 def collected(splice: Splice, located: LocatedCall) -> str:
-    """``LLM_SUMMARIZE(DISTINCT x ORDER BY y) FILTER (WHERE z)`` collects ``list(…)``."""
+    """``LLM_SUMMARIZE(DISTINCT x ORDER BY y) FILTER (WHERE z)`` collects ``list(…)``.
+
+    DuckDB gives distinct values in any order; without an order of its own the same list would be another question on a rerun.
+    """
     argument = splice.render(located.arguments[0])[0]
     inside = f"{'DISTINCT ' if located.distinct else ''}{argument}"
     if located.order_by:
         inside += f" ORDER BY {splice.render(located.order_by)[0]}"
+    elif located.distinct:
+        inside += f" ORDER BY {argument}"
     condition = f" AND ({splice.render(located.filter)[0]})" if located.filter else ""
     return f"list({inside}) FILTER (WHERE ({argument}) IS NOT NULL{condition})"
 

@@ -49,6 +49,11 @@ def after_distinct(text: Text, clause: Range) -> int:
     return lo
 
 
+def unnests(text: Text, where: Range) -> bool:
+    """Whether an item may yield several columns (of a struct), which have names of their own."""
+    return any(text.word(i) == "UNNEST" for i in range(where.lo, where.hi))
+
+
 def _item(text: Text, where: Range, tree: exp.Expr, calls: BoundCalls) -> Item:
     if is_star(tree):
         return Item(where, None, False, where)

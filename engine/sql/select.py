@@ -8,7 +8,7 @@ from ..errors import BindError
 from ..plan.nodes import Expr, Relation
 from .bind_block import INPUT, BlockBinder, Projection
 from .guards import split_logical
-from .items import Item, after_distinct
+from .items import Item, after_distinct, unnests
 from .keys import key_of
 from .locate import position
 from .names import quote
@@ -78,7 +78,7 @@ def project(binder: BlockBinder, names: dict[Range, str]) -> Relation:
 
 def _item(binder: BlockBinder, item: Item, names: dict[Range, str]) -> tuple[str, frozenset[str]]:
     sql, uses = binder.splice.render(item.where)
-    fixed = item.name is None or item.aliased
+    fixed = item.name is None or item.aliased or (item.where not in names and unnests(binder.text, item.core))
     return (sql if fixed else f"{sql} AS {quote(names.get(item.where, item.name or ''))}"), uses
 
 

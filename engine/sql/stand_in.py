@@ -7,7 +7,6 @@ arguments stay in the text as they are, so that an error points at the user's ow
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import duckdb
 
@@ -15,8 +14,9 @@ from ..errors import BindError, Position
 from ..plan.nodes import Column
 from .bind_call import BoundCall, BoundCalls
 from .catalog import Catalog, Diagnosis
-from .items import select_items
-from .query import parse_block, parse_query
+from .items import Item, select_items, unnests
+from .names import quote
+from .query import parse_block, parse_query, subqueries
 from .scope import NotLiftableError, parse_ast
 from .splice import Splice
 from .tokens import Range, Text
@@ -37,6 +37,8 @@ def result_columns(text: Text, calls: BoundCalls, catalog: Catalog) -> tuple[Col
     splice = Splice(text)
     for bound in calls.values():
         _stand_in(text, splice, bound)
+    if is_query(text):
+        _name_items(text, whole, calls, splice)
     sql = splice.render(whole)[0]
     try:
         if text.word(0) in _OTHERS:
@@ -46,8 +48,7 @@ def result_columns(text: Text, calls: BoundCalls, catalog: Catalog) -> tuple[Col
         raise _complaint(sql, error, splice, whole, catalog) from None
     if any(token.word == "PIVOT" for token in text.tokens):
         return ()  # its columns are values, which stand-ins do not have
-    names = _names(text, whole, calls, len(described))
-    return tuple(Column(names.get(i, n), t, names.get(i, n)) for i, (n, t) in enumerate(described))
+    return tuple(Column(n, t, n) for n, t in described)
 
 
 def is_query(text: Text) -> bool:
@@ -118,18 +119,22 @@ def _named_place(text: Text, message: str) -> Position | None:
     return Position(text.sql, token.start, token.end) if token else None
 
 
-def _names(text: Text, whole: Range, calls: BoundCalls, count: int) -> Mapping[int, str]:
-    """Names of the items that hold a call, which DuckDB would name after their stand-ins."""
+def _name_items(text: Text, where: Range, calls: BoundCalls, splice: Splice) -> None:
+    """Name select items that hold a call, in every block: DuckDB would name them after their stand-ins."""
+    query = parse_query(text, where)
+    for branch in query.branches:
+        for item in _items(text, branch, calls):
+            asks = any(item.core.lo <= start < item.core.hi for start in calls)
+            if asks and item.name is not None and not item.aliased and not unnests(text, item.core):
+                end = text.span(item.where)[1]
+                splice.replace_characters(end, end, f" AS {quote(item.name)}")
+    for inner in (*(c.body for c in query.ctes), *(s for b in query.branches for s in subqueries(text, b))):
+        _name_items(text, inner, calls, splice)
+
+
+def _items(text: Text, branch: Range, calls: BoundCalls) -> list[Item]:
+    block = parse_block(text, branch) if any(branch.lo <= start < branch.hi for start in calls) else None
     try:
-        branch = parse_query(text, whole).branches[0]
-        block = parse_block(text, branch)
-        items = select_items(text, block, parse_ast(text, branch), calls) if block else []
+        return select_items(text, block, parse_ast(text, branch), calls) if block else []
     except NotLiftableError:
-        return {}
-    if any(i.name is None for i in items) or len(items) != count:
-        return {}  # where a star or an unnested struct ends is DuckDB's knowledge
-    names: dict[int, str] = {}
-    for number, item in enumerate(items):
-        if item.name is not None and not item.aliased and any(item.core.lo <= start < item.core.hi for start in calls):
-            names[number] = item.name
-    return names
+        return []

@@ -32,7 +32,7 @@ from anserdb.engine.session import Planned, Session
 from tests.support.reader import reader_model, reference
 
 FOLDER = Path(__file__).parent
-GENERATED = re.compile(r"__(?:in|[acgs])\d|__anser|__groups|__source|__rows|CASE WHEN \(.*\) IS NULL")
+GENERATED = re.compile(r"__(?:in|[acgs])\d|__anser|__groups|__source|__rows|CASE  ?WHEN \(.* IS NULL")
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ def outcome(case: Case, on: Engines) -> str:
         rows = [] if relation is None else [repr(row) for row in relation.fetchall()]
         assert (rows if case.ordered else sorted(rows)) == lines[1:]
         _same_names(relation, lines)
+    assert not GENERATED.search(lines[0] if lines else "")
     head = ["reference: no"] * case.without_reference + [f"mode: {_mode(on.optimized, case.statements[-1])}"]
     return "\n".join([*head, *([] if calls is None else [f"calls: {calls}"]), *lines])
 

@@ -260,6 +260,7 @@ def test_a_program_that_ends_says_nothing(end: str) -> None:
     program = f"""
 import anserdb, duckdb
 con = duckdb.connect()
+con.execute("SET enable_progress_bar = false")  # DuckDB's own, after two seconds
 loaded = anserdb.load(con, store=":memory:", llm_model="scripted")
 rows = con.sql("SELECT llm_complete('q', 'x')").fetchall()
 {end}
