@@ -54,9 +54,9 @@ FROM (
 )
 ORDER BY ticket_id;
 
--- LLM_SUMMARIZE is an aggregate: one text per group, told what to look for. DISTINCT works in it as in any aggregate.
+-- LLM_SUMMARIZE is an aggregate: one text per group, told what to look for. DISTINCT and ORDER BY work in it as in any.
 SELECT product, count(*) AS tickets,
-       LLM_SUMMARIZE(DISTINCT body, 'What do the customers want? One short sentence.') AS what_they_want
+       LLM_SUMMARIZE(DISTINCT body, 'What do the customers want? One short sentence.' ORDER BY body) AS what_they_want
 FROM tickets
 JOIN orders USING (order_id)
 WHERE product IN ('backpack', 'bike light') AND ticket_id <= 40
@@ -65,7 +65,7 @@ ORDER BY product;
 
 -- LLM_SIMILARITY searches by meaning, across languages, with embeddings made on this machine.
 SELECT round(LLM_SIMILARITY(body, 'my money has not been paid back'), 3) AS nearness, subject, left(body, 60) AS begins
-FROM (SELECT DISTINCT ON (body) * FROM tickets WHERE ticket_id <= 30)
+FROM (SELECT DISTINCT subject, body FROM tickets WHERE ticket_id <= 30)
 ORDER BY LLM_SIMILARITY(body, 'my money has not been paid back') DESC NULLS LAST
 LIMIT 4;
 

@@ -62,19 +62,16 @@ def connect(
     chosen = Settings()
     for name, value in settings.items():
         chosen.assign(name, value)
-    owned = not isinstance(database, duckdb.DuckDBPyConnection)
     with translated():
-        native = duckdb.connect(os.fspath(database), read_only=read_only) if owned else database  # type: ignore[arg-type]
-        if owned:
+        if isinstance(database, duckdb.DuckDBPyConnection):
+            return Connection(database, Store.open(store_place(store, database)), chosen, owned=False)
+        native = duckdb.connect(os.fspath(database), read_only=read_only)
+        try:
             native.execute("SET enable_progress_bar = false")  # it is drawn into pipes, too, amid the data
-    try:
-        with translated():
-            opened = Store.open(store_place(store, database))
-        return Connection(native, opened, chosen, owned=owned)  # type: ignore[arg-type]
-    except BaseException:
-        if owned:
-            native.close()  # type: ignore[union-attr]
-        raise
+            return Connection(native, Store.open(store_place(store, database)), chosen, owned=True)
+        except BaseException:
+            native.close()
+            raise
 
 
 _open: weakref.WeakSet[Connection] = weakref.WeakSet()

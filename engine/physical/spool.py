@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 
+from .arrow_errors import as_duckdb
+
 Row = tuple[Any, ...]
 
 
@@ -53,6 +55,8 @@ class Spool:
             except StopIteration:
                 self._reader = None
                 raise
+            except (OSError, pa.ArrowException) as error:
+                raise as_duckdb(error) from None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         while True:
@@ -70,7 +74,7 @@ class Spool:
             try:
                 self._kept.extend(reader)
             except Exception as error:  # it is not the fault of the statement that needs the connection now
-                self._error = error
+                self._error = as_duckdb(error)
                 _quietly_close(reader)
 
     def close(self) -> None:

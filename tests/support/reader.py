@@ -90,10 +90,9 @@ def _json(schema: dict[str, Any], system: str, values: Sequence[str]) -> Any:
             name: int(word) if word is not None and "integer" in json.dumps(properties[name]) else word
             for name, word in _fields(values[0], list(properties)).items()
         }
-    kind = schema["anyOf"][0]
-    if "enum" in kind:
-        return _label("; ".join(values), kind["enum"])
-    if kind["type"] == "boolean":
+    if "enum" in schema:
+        return _label("; ".join(values), schema["enum"])
+    if schema["type"] == "boolean":
         return _mentions(system, values)
     return len("; ".join(values))
 

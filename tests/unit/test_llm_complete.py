@@ -56,7 +56,7 @@ def test_a_scalar_may_be_null_and_a_struct_is_an_object() -> None:
     def schema(returns: str) -> Any:
         return json.loads(complete(returns=returns)[0].requests(["x"])[0].answer.schema)
 
-    assert schema("BOOLEAN") == {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
+    assert schema("BOOLEAN") == {"type": "boolean"}
     assert schema("STRUCT(a INTEGER)")["type"] == "object"
 
 

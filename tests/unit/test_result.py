@@ -263,6 +263,20 @@ def test_an_error_in_an_unread_result_is_not_the_next_statements(con: anserdb.Co
         bad.fetchall()
 
 
+@pytest.mark.parametrize(
+    "where", ["", "WHERE LLM_COMPLETE('q', body) IS NOT NULL", "WHERE LLM_FILTER('q', body) OR true"]
+)
+@pytest.mark.parametrize("read", ["fetchall", "arrow", "df", "batches"])
+def test_an_error_on_the_way_has_its_class_however_it_is_read(where: str, read: str) -> None:
+    with anserdb.connect(store=":memory:", llm_model="scripted") as con:
+        con.sql(TABLE.format(rows=30))
+        con.sql("SET streaming_buffer_size = '1KB'")
+        result = con.sql(f"SELECT id, CASE WHEN id = 29 THEN CAST(body AS INTEGER) END AS n FROM t {where}")
+        assert result is not None
+        with pytest.raises(anserdb.DataError, match="Could not convert string 'body 29'"):
+            list(getattr(result, read)())
+
+
 def test_changes_run_at_once_and_count(con: anserdb.Connection) -> None:
     result = con.sql(f"CREATE TABLE r AS SELECT id, {SHOUT} AS x FROM t")
     assert result is not None

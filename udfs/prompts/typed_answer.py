@@ -62,7 +62,9 @@ def _plural(words: str) -> str:
 
 
 def constraint(sql_type: SqlType) -> Answer:
-    """What the server holds the model to. A struct is an object; any other type may also be null.
+    """What the server holds the model to.
+
+    Only a struct's fields may be null: offered a null beside the value itself, a small model takes it for every row.
 
     Raises
     ------
@@ -71,8 +73,6 @@ def constraint(sql_type: SqlType) -> Answer:
     if sql_type.kind == "varchar":
         return TextAnswer()
     schema = json_schema(sql_type)
-    if sql_type.kind not in ("struct", "json"):
-        schema = {"anyOf": [schema, {"type": "null"}]}
     # fields keep the user's order: models answer them in it, and later ones may build on earlier ones
     return JsonAnswer(json.dumps(schema, separators=(",", ":"), ensure_ascii=False))
 
@@ -84,7 +84,7 @@ def form_words(sql_type: SqlType) -> str:
             return "Answer with the result only, without introduction or comment."
         case "struct":
             return f"Answer in JSON only: one {type_words(sql_type)}. A field that is not stated is null."
-    return f"Answer in JSON only: {type_words(sql_type)}, or null if there is no answer."
+    return f"Answer in JSON only: {type_words(sql_type)}."
 
 
 def parse_reply(reply: Reply, sql_type: SqlType) -> Any:
