@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 import anserdb
-from tests.support.reader import reader_model, reference
+from anserdb.udfs.models.base import ChoiceAnswer, Generate
+from anserdb.udfs.models.scripted import ScriptedModel
+from tests.support.reader import reader_model, reference, shown_values
 
 Rows = list[tuple[Any, ...]]
 
@@ -166,6 +168,7 @@ class Roads:
     optimized: anserdb.Connection
     naive: anserdb.Connection
     plain: duckdb.DuckDBPyConnection
+    models: tuple[ScriptedModel, ScriptedModel]
 
     def fill(self, t: list[tuple[Any, ...]], u: list[tuple[Any, ...]]) -> None:
         for native in (self.optimized.duckdb, self.naive.duckdb, self.plain):
@@ -177,9 +180,9 @@ class Roads:
                 native.execute("INSERT INTO u VALUES (?, ?, ?)", [number, *row])
 
 
-def connection(**chosen: Any) -> anserdb.Connection:
+def connection(model: ScriptedModel, **chosen: Any) -> anserdb.Connection:
     made = anserdb.connect(duckdb.connect(config={"threads": 1}), store=":memory:", llm_model="reader", **chosen)
-    made.register_model("reader", reader_model())
+    made.register_model("reader", model)
     return made
 
 
@@ -187,8 +190,9 @@ def connection(**chosen: Any) -> anserdb.Connection:
 def roads() -> Iterator[Roads]:
     plain = duckdb.connect(config={"threads": 1})
     reference(plain)
-    with connection() as optimized, connection(llm_disabled_rules="all") as naive:
-        yield Roads(optimized, naive, plain)
+    models = (reader_model(), reader_model())
+    with connection(models[0]) as optimized, connection(models[1], llm_disabled_rules="all") as naive:
+        yield Roads(optimized, naive, plain, models)
     plain.close()
 
 
@@ -224,3 +228,31 @@ def test_rows_are_those_of_duckdb_and_rules_never_add_calls(
     assert calls <= naive_calls
     assert comparable(ran(roads.optimized, query, cache=True)[0], query) == expected
     assert ran(roads.optimized, query, cache=True)[1] == 0
+
+
+@given(p=relational("t"), q=relational("t"), t=t_rows, u=u_rows)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+def test_only_rows_that_reach_a_call_are_asked(
+    roads: Roads, p: str, q: str, t: list[tuple[Any, ...]], u: list[tuple[Any, ...]]
+) -> None:
+    roads.fill(t, u)
+    kept = f"({q} OR LLM_FILTER('mentions x', t.b))"
+    asked = "CASE WHEN {} THEN LLM_COMPLETE('g', t.a) ELSE COALESCE(t.b, LLM_COMPLETE('h', t.a)) END"
+    reached = {
+        "filter": f"SELECT t.b FROM t WHERE ({q}) IS NOT TRUE AND t.b IS NOT NULL",
+        "g": f"SELECT t.a FROM t WHERE {kept} AND ({p}) IS TRUE AND t.a IS NOT NULL",
+        "h": f"SELECT t.a FROM t WHERE {kept} AND ({p}) IS NOT TRUE AND t.b IS NULL AND t.a IS NOT NULL",
+    }
+    expected = {(k, text.strip()) for k, sql in reached.items() for (text,) in roads.plain.execute(sql).fetchall()}
+    for made, model in zip((roads.optimized, roads.naive), roads.models, strict=True):
+        model.calls.clear()
+        ran(made, f"SELECT {asked.format(p)} AS v FROM t WHERE {kept}", cache=False)
+        assert {question(r) for r in model.calls if isinstance(r, Generate)} == expected
+
+
+def question(request: Generate) -> tuple[str, str]:
+    """Which call asked, and of what text."""
+    kind = "filter" if isinstance(request.answer, ChoiceAnswer) else request.system.partition("\n")[0]
+    return kind, shown_values(request)[0]

@@ -37,8 +37,8 @@ def reader_model(**options: Any) -> ScriptedModel:
 def read(request: Request) -> str:
     """The answer to a request, by the rules above."""
     assert isinstance(request, Generate)
-    head, _, tail = request.user.rpartition("\n\n")
-    values = _values(tail)
+    head = request.user.rpartition("\n\n")[0]
+    values = shown_values(request)
     match request.answer:
         case ChoiceAnswer(("Yes", "No")):
             return "Yes" if _mentions(head or request.user, values) else "No"
@@ -50,7 +50,9 @@ def read(request: Request) -> str:
             return _text(request.system, values)
 
 
-def _values(user: str) -> list[str]:
+def shown_values(request: Generate) -> list[str]:
+    """The inputs in a request, as the model is shown them."""
+    user = request.user.rpartition("\n\n")[2]
     return [match[1] for match in re.finditer(r"^[^:\n]+: ?(.*(?:\n  .*)*)$", user, re.M)]
 
 

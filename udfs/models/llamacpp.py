@@ -184,7 +184,11 @@ class _Opener:
             future, self._future = self._future, None
             self._stop.set()
         if future is not None and future.done() and future.exception() is None:
-            await asyncio.to_thread(release, future.result()[1])
+            key = future.result()[1]
+            try:
+                await asyncio.to_thread(release, key)
+            except RuntimeError:  # the interpreter is ending and starts no more threads
+                release(key)
 
 
 def _retrieved(waiter: asyncio.Future[Any]) -> None:

