@@ -148,7 +148,7 @@ def wrapped_queries(draw: st.DrawFn) -> str:
                 "SELECT LLM_COMPLETE('w', COLUMNS(*)::VARCHAR) FROM ({}) q",
                 "SELECT * FROM ({}) q WHERE LLM_FILTER('mentions x', q::VARCHAR)",
                 "SELECT count(*) FROM ({0}) UNION ALL SELECT count(LLM_COMPLETE('z', t.a)) FROM t",
-                "SELECT DISTINCT * FROM ({0} INTERSECT {0})",
+                "SELECT DISTINCT * FROM (({0}) INTERSECT ({0}))",
                 "SELECT t.id FROM t WHERE EXISTS ({})",
             ]
         )
