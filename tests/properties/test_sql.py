@@ -212,8 +212,9 @@ def comparable(rows: Rows, query: str) -> Any:
 
 
 @given(query=queries, t=t_rows, u=u_rows)
+@pytest.mark.timeout(900)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_rows_are_those_of_duckdb_and_rules_never_add_calls(
     roads: Roads, query: str, t: list[tuple[Any, ...]], u: list[tuple[Any, ...]]
@@ -231,6 +232,7 @@ def test_rows_are_those_of_duckdb_and_rules_never_add_calls(
 
 
 @given(p=relational("t"), q=relational("t"), t=t_rows, u=u_rows)
+@pytest.mark.timeout(900)
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
