@@ -123,12 +123,14 @@ def _rowwise(binder: BlockBinder) -> bool:
 
 
 def _limit(binder: BlockBinder) -> int | None:
-    """LIMIT plus OFFSET, when both are plain numbers."""
+    """How many rows are needed: LIMIT plus OFFSET, when both are plain numbers; none for LIMIT 0."""
     limit, offset = binder.block.clause("LIMIT"), binder.block.clause("OFFSET")
     if not limit or binder.block.clause("FETCH"):
         return None
     counts = [binder.text.source(r) for r in (limit, offset) if r]
-    return sum(int(c) for c in counts) if all(c.isdigit() for c in counts) else None
+    if not all(c.isdigit() for c in counts):
+        return None
+    return sum(int(c) for c in counts) if int(counts[0]) else 0
 
 
 def _order(binder: BlockBinder) -> Expr | None:

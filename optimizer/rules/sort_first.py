@@ -29,7 +29,8 @@ def sort_first(plan: Plan, context: Context) -> Plan | None:
 
 
 def _visit(node: Plan) -> Plan | None:
-    if not isinstance(node, Relation) or node.limit is None or node.order_by is None or len(node.inputs) != 1:
+    # LIMIT 0 needs no order, and a key that is an answer would be asked for one.
+    if not isinstance(node, Relation) or not node.limit or node.order_by is None or len(node.inputs) != 1:
         return None
     only, keys = node.inputs[0], node.order_by
     if not movable(keys) or any(isinstance(n, Sort) and n.keys == keys for n in path(only.plan)):
