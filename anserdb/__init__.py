@@ -7,6 +7,11 @@
 >>> con.close()
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .engine.errors import (
     BindError,
     BudgetExceeded,
@@ -29,8 +34,6 @@ from .engine.errors import (
     RateLimited,
     Warning,  # noqa: A004 (PEP 249 demands the name)
 )
-from .engine.interfaces.connection import Connection, connect
-from .engine.interfaces.dbapi import Cursor, apilevel, paramstyle, threadsafety
 from .engine.interfaces.dbapi_types import (
     BINARY,
     DATETIME,
@@ -44,9 +47,16 @@ from .engine.interfaces.dbapi_types import (
     TimeFromTicks,
     Timestamp,
     TimestampFromTicks,
+    apilevel,
+    paramstyle,
+    threadsafety,
 )
-from .engine.interfaces.duckdb_load import Loaded, load
-from .engine.interfaces.result import Result
+
+if TYPE_CHECKING:
+    from .engine.interfaces.connection import Connection, connect
+    from .engine.interfaces.dbapi import Cursor
+    from .engine.interfaces.duckdb_load import Loaded, load
+    from .engine.interfaces.result import Result
 
 __version__ = "0.1.0"
 
@@ -94,3 +104,25 @@ __all__ = [
     "paramstyle",
     "threadsafety",
 ]
+
+# Imported when first used (PEP 562): with DuckDB, Arrow and sqlglot they take most of a second, and `anser --version` needs none.
+_LATER = {
+    "Connection": "connection",
+    "Cursor": "dbapi",
+    "Loaded": "duckdb_load",
+    "Result": "result",
+    "connect": "connection",
+    "load": "duckdb_load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f".engine.interfaces.{_LATER[name]}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from ..session import Parameters
     from .connection import Connection
 
-apilevel = "2.0"
-threadsafety = 2
-paramstyle = "qmark"
-
 Description = tuple[str, str, None, None, None, None, None]
 
 

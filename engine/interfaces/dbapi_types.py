@@ -1,10 +1,14 @@
-"""PEP 249's type objects and constructors."""
+"""PEP 249's module attributes, type objects and constructors."""
 
 from __future__ import annotations
 
 import datetime
 import re
 import time
+
+apilevel = "2.0"
+threadsafety = 2
+paramstyle = "qmark"
 
 Date = datetime.date
 Time = datetime.time

@@ -124,12 +124,20 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 def test_the_command_line_itself_imports_no_engine() -> None:
+    heavy = ("duckdb", "pyarrow", "sqlglot", "numpy", "prompt_toolkit", "pygments")
     code = (
-        "import sys; import anserdb; before = set(sys.modules); import anserdb.engine.interfaces.cli; "
-        "print([m for m in set(sys.modules) - before if m.split('.')[0] in ('duckdb', 'pyarrow', 'prompt_toolkit', 'pygments')])"
+        "import sys; import anserdb; import anserdb.engine.interfaces.cli; "
+        f"print([m for m in {heavy} if m in sys.modules]); anserdb.connect; print('duckdb' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout == "[]\n"
+    assert done.stdout == "[]\nTrue\n"
+
+
+def test_every_public_name_is_there_and_others_are_not() -> None:
+    assert all(getattr(anserdb, name) is not None for name in anserdb.__all__)
+    assert set(anserdb.__all__) <= set(dir(anserdb))
+    with pytest.raises(AttributeError, match="has no attribute 'conect'"):
+        anserdb.conect  # noqa: B018
 
 
 @pytest.mark.parametrize("mode", ["csv", "table", "json"])
