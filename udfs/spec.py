@@ -56,6 +56,10 @@ class Task(Protocol):
         """Work done once per query before the first row (calibration on content-free inputs). Idempotent, safe to call concurrently."""
         ...
 
+    def preparation(self) -> Sequence[Request]:
+        """The requests that ``prepare`` would send, for estimates in EXPLAIN. Sends nothing."""
+        ...
+
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The value for one row: ``row`` holds the call's ``value`` arguments as Python objects, none of them NULL
         (an aggregate gets one list, its NULLs removed). Returns a Python object fit for ``returns``."""
@@ -68,6 +72,19 @@ class Task(Protocol):
     def notes(self) -> Mapping[str, str]:
         """What EXPLAIN should say of this call after ``prepare``: for instance the threshold in use and where it comes from."""
         ...
+
+
+class Unprepared:
+    """The part of a :class:`Task` that has nothing to prepare; inherit from it."""
+
+    __slots__ = ()
+
+    async def prepare(self, ask: Ask) -> None:
+        """Nothing to prepare."""
+
+    def preparation(self) -> Sequence[Request]:
+        """None."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ from ..dataflow.progress import QueryProgress
 from ..errors import Interrupted
 from ..settings import Settings
 from ..store import Store
+from .close_later import close_later, start_closer
 from .duckdb_chunks import Chunks
 from .duckdb_macros import macro, returns_vector
 from .store_place import StorePlace, store_place
 from .translate import translated
-from .undertaker import attend, bury
 
 _numbers = itertools.count(1)
 _loaded: set[Loaded] = set()
@@ -91,7 +91,7 @@ class Loaded:
             self.unload()
             raise
         _loaded.add(self)
-        attend()
+        start_closer()
 
     @property
     def settings(self) -> Settings:
@@ -176,7 +176,7 @@ class Loaded:
     def _gone(self, _: object) -> None:
         if self in _loaded:
             _loaded.discard(self)
-            bury(self._chunks.close)  # this is a finaliser
+            close_later(self._chunks.close)  # this is a finaliser
 
 
 def _native(chunks: Chunks, function: SemanticFunction) -> Callable[..., pa.ChunkedArray]:

@@ -12,9 +12,9 @@ import pyarrow as pa
 from ..dataflow.progress import QueryProgress
 from ..physical.duck import Duck
 from ..physical.spool import RowSpool
+from .close_later import close_later, start_closer
 from .rows import Row, RowBuffer
 from .translate import translated
-from .undertaker import attend, bury
 from .waiting import Waiting
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class NativeResult:
         self._spool: RowSpool | None = None
         self._rows: RowBuffer | None = None
         self.notices: list[str] = []
-        attend()
+        start_closer()
 
     @property
     def relation(self) -> duckdb.DuckDBPyRelation:
@@ -171,7 +171,7 @@ class NativeResult:
     def __del__(self) -> None:
         if (spool := getattr(self, "_spool", None)) is not None:
             spool.abandon()
-            bury(spool.close)
+            close_later(spool.close)
 
 
 def _portion(spool: RowSpool, waiting: Waiting, duck: Duck) -> list[Row] | None:

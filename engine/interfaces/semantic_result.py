@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from ..dataflow.progress import QueryProgress
+from .close_later import close_later, start_closer
 from .reading import Reading
 from .rows import Row, RowBuffer
-from .undertaker import attend, bury
 
 
 class SemanticResult:
@@ -22,7 +22,7 @@ class SemanticResult:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._rows = RowBuffer(reading.rows)
-        attend()
+        start_closer()
 
     @property
     def columns(self) -> list[str]:
@@ -104,4 +104,4 @@ class SemanticResult:
 
     def __del__(self) -> None:
         if (reading := getattr(self, "_reading", None)) is not None and not reading.closed:
-            bury(reading.close)
+            close_later(reading.close)

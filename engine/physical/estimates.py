@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...optimizer.context import Measured
-from ...optimizer.cost.estimate import NodeEstimate, SourceSample, estimate
+from ...optimizer.cost.estimate import NodeEstimate, Price, SourceSample, estimate
 from ...optimizer.pipeline import Optimized
 from ...udfs.models.base import Embed, Generate, Request
 from ...udfs.models.prices import estimate_usd
@@ -54,6 +54,36 @@ class Explained:
     json: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Calibration:
+    """What a call site asks before its first row. ``money`` in US dollars, ``None`` if unknown."""
+
+    calls: int
+    tokens_in: float
+    money: float | None
+
+    def line(self) -> str:
+        return f"calibration: {self.calls:,} more calls, tokens in≈{self.tokens_in:,.0f}, once for this instruction and model"
+
+
+def _calibrations(
+    figures: Mapping[Path, NodeEstimate], plan: Plan, stages: Stages, price: Price
+) -> dict[Path, _Calibration]:
+    """Per call that will be made, if it has any."""
+    found: dict[Path, _Calibration] = {}
+    for path, node in nodes_with_paths(plan):
+        made = figures[path].calls if path in figures else None
+        if not isinstance(node, Call) or made is None or not made.value:
+            continue
+        requests = stages.stage(node.call).task.preparation()
+        if requests:
+            tokens = sum(map(_characters, requests)) / CHARACTERS_PER_TOKEN
+            found[path] = _Calibration(
+                len(requests), tokens, price(str(node.call.options["model"]), tokens, float(len(requests)))
+            )
+    return found
+
+
 def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progress: QueryProgress | None) -> Explained:
     """Explain a plan.
 
@@ -64,10 +94,13 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
     plan = planned.plan
     samples = _samples(duck, plan, stages)
     figures = estimate(plan, samples, _price(pool))
+    calibrations = {} if progress is not None else _calibrations(figures, plan, stages, _price(pool))
     notes = {path: _notes(node, figures.get(path), stages, progress) for path, node in nodes_with_paths(plan)}
+    for path, calibration in calibrations.items():
+        notes[path].append(calibration.line())
     head = [f"mode: {mode(planned)}", f"rules: {', '.join(planned.optimized.fired) or 'none fired'}"]
     head += [_embedded_line(c, progress) for c in plan.embedded]
-    foot = _total(figures, plan) if progress is None else _actual_total(progress)
+    foot = _total(figures, plan, calibrations.values()) if progress is None else _actual_total(progress)
     text = "\n".join([*head, "", render(plan, notes), "", foot])
     document = {
         "mode": mode(planned),
@@ -152,7 +185,7 @@ def _characters(request: Request) -> int:
             return len(request.text)
 
 
-def _price(pool: ModelPool) -> Any:
+def _price(pool: ModelPool) -> Price:
     def price(model: str, tokens_in: float, tokens_out: float) -> float | None:
         return estimate_usd(pool.find(model), int(tokens_in), int(tokens_out)).usd
 
@@ -182,15 +215,21 @@ def _actual(site: SiteProgress) -> str:
     )
 
 
-def _total(figures: dict[Path, NodeEstimate], plan: Plan) -> str:
+def _total(figures: Mapping[Path, NodeEstimate], plan: Plan, calibrations: Collection[_Calibration]) -> str:
     made = [figures[p] for p, n in nodes_with_paths(plan) if isinstance(n, Call) and p in figures]
     known = [f.calls.value for f in made if f.calls is not None]
-    money = [f.money.value for f in made if f.money is not None]
-    tokens = [f.tokens_in.value for f in made if f.tokens_in is not None]
-    cost = f"${sum(money):,.4f}" if len(money) == len(made) else "cost unknown"
     if len(known) < len(made) or not made:
         return "total: calls cannot be estimated before the rows are known"
-    return f"total: calls≈{sum(known):,.0f} tokens in≈{sum(tokens):,.0f} {cost} (before the cache; answers in the store are free)"
+    extra = sum(c.calls for c in calibrations)
+    tokens = sum(f.tokens_in.value for f in made if f.tokens_in is not None) + sum(c.tokens_in for c in calibrations)
+    prices = [None if f.money is None else f.money.value for f in made] + [c.money for c in calibrations]
+    money = [price for price in prices if price is not None]
+    cost = f"${sum(money):,.4f}" if len(money) == len(prices) else "cost unknown"
+    aside = f" ({extra:,} of them to calibrate)" if extra else ""
+    return (
+        f"total: calls≈{sum(known) + extra:,.0f}{aside} tokens in≈{tokens:,.0f} {cost} "
+        "(before the cache; answers in the store are free)"
+    )
 
 
 def _actual_total(progress: QueryProgress) -> str:

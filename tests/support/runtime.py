@@ -34,8 +34,11 @@ class Shout:
 
     async def prepare(self, ask: Ask) -> None:
         self.prepared += 1
-        if self._probe is not None:
-            await ask(Generate("probe", self._probe), take)
+        for request in self.preparation():
+            await ask(request, take)
+
+    def preparation(self) -> Sequence[Generate]:
+        return [Generate("probe", self._probe)] if self._probe is not None else []
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         return await ask(self.requests(row)[0], take)

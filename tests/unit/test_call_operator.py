@@ -91,11 +91,36 @@ async def test_prepare_comes_once_before_the_first_question_and_never_without_on
     assert stage.caller.progress.notes == {"prepared": "1"}
 
 
-async def test_a_failed_prepare_fails_the_query(store: Store) -> None:
+async def test_a_failed_prepare_is_the_failure_of_the_rows_that_waited_for_it(store: Store) -> None:
+    failures = [ModelError("busy")]
+
+    async def once(request: Request) -> None:
+        if request == Generate("probe", "neutral") and failures:
+            raise failures.pop()
+
+    run, task = new_run(store, llm_max_error_ratio=1.0), Shout(probe="neutral")
+    stage = stage_of(run, shouter(delay=once), task=task)
+    values = [f"a{i}" for i in range(200)]
+    found = await answers(texts(values), stage, run)
+    waited = found.count(None)
+    assert 0 < waited < 200
+    assert found == [None] * waited + [v.upper() for v in values[waited:]], "a later row did not try again"
+    assert task.prepared == 2
+    assert {e["error"] for e in store.query("errors").to_pylist()} == {"busy"}
+
+
+async def test_a_failed_prepare_under_on_error_fail_names_the_row(store: Store) -> None:
+    run = new_run(store)
+    stage = stage_of(run, shouter(("neutral", ModelError("busy"))), task=Shout(probe="neutral"), on_error="fail")
+    with pytest.raises(ModelError, match="1:SHOUT failed on input 'a': busy"):
+        await answers(texts(["a"]), stage, run)
+
+
+async def test_a_prepare_that_finds_nobody_fails_the_query(store: Store) -> None:
     run = new_run(store)
     stage = stage_of(run, shouter(("neutral", ModelUnavailable("down"))), task=Shout(probe="neutral"))
     with pytest.raises(ModelUnavailable, match="down"):
-        await answers(texts(["a"]), stage, run)
+        await answers(texts(["a", "b", "c"]), stage, run)
 
 
 async def test_failed_rows_are_null_with_a_line_in_the_ledger_and_a_notice(store: Store) -> None:

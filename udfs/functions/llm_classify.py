@@ -14,7 +14,7 @@ from ..models.base import Capabilities, Generate, JsonAnswer, Reply, Request
 from ..prompts.inputs import DATA_RULE, fields, input_names, label
 from ..prompts.judgement import Judge, log_odds
 from ..prompts.labels import CONTENT_FREE, MAX_TOKENS, Labels, Scores, best
-from ..spec import Arguments, Ask, Option, Parameter, SemanticFunction
+from ..spec import Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
 
 _MULTI_TOKENS = 256
 
@@ -30,6 +30,10 @@ class OneLabelTask:
         """Ask for the labels of inputs that say nothing, or only a label."""
         if self.priors is None:
             self.priors = await self.labels.priors(ask)
+
+    def preparation(self) -> Sequence[Request]:
+        """Those questions."""
+        return self.labels.content_free()
 
     async def run(self, row: Sequence[Any], ask: Ask) -> str:
         """The label."""
@@ -64,6 +68,10 @@ class EachLabelTask:
             measured = await asyncio.gather(*(judge.prior(ask) for judge in self.judges.values()))
             self.priors = dict(zip(self.judges, measured, strict=True))
 
+    def preparation(self) -> Sequence[Request]:
+        """Those questions."""
+        return tuple(request for judge in self.judges.values() for request in judge.content_free())
+
     async def run(self, row: Sequence[Any], ask: Ask) -> list[str]:
         """The labels that fit, in the order given."""
         odds = await asyncio.gather(*(ask(judge.request(row), log_odds) for judge in self.judges.values()))
@@ -81,7 +89,7 @@ class EachLabelTask:
 
 
 @dataclass(frozen=True, slots=True)
-class ListTask:
+class ListTask(Unprepared):
     """Several labels, on a model without probabilities: one list, constrained to the labels."""
 
     system: str
@@ -89,9 +97,6 @@ class ListTask:
     labels: tuple[str, ...]
     temperature: float
     max_tokens: int
-
-    async def prepare(self, ask: Ask) -> None:
-        """Nothing to prepare."""
 
     async def run(self, row: Sequence[Any], ask: Ask) -> list[str]:
         """The labels that fit, in the order given."""

@@ -12,13 +12,13 @@ from ..prompts.inputs import DATA_RULE, fields, input_names
 from ..prompts.row_values import RowValues
 from ..prompts.template import instruction
 from ..prompts.typed_answer import constraint, form_words, parse_reply
-from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
 
 _MAX_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class CompleteTask:
+class CompleteTask(Unprepared):
     """Asks one prompt of each row's inputs."""
 
     type: SqlType
@@ -28,9 +28,6 @@ class CompleteTask:
     answer: Answer
     temperature: float
     max_tokens: int
-
-    async def prepare(self, ask: Ask) -> None:
-        """Nothing to prepare."""
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The row's answer in the announced type."""

@@ -12,21 +12,18 @@ from ...engine.types import SqlType, parse_type
 from ..models.base import Capabilities, Embed, Reply
 from ..prompts.inputs import render
 from ..prompts.row_values import RowValues
-from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
 
 Role = Literal["query", "passage"]
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedTask:
+class EmbedTask(Unprepared):
     """Embeds one text per row. ``dimension`` is what the model announced, ``None`` if it did not."""
 
     dimension: int | None
     role: Role
     values: RowValues
-
-    async def prepare(self, ask: Ask) -> None:
-        """Nothing to prepare."""
 
     async def run(self, row: Sequence[Any], ask: Ask) -> tuple[float, ...] | None:
         """The vector of the row's text."""

@@ -12,13 +12,13 @@ from ..models.base import Answer, Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names
 from ..prompts.row_values import RowValues
 from ..prompts.typed_answer import constraint, parse_reply, type_words
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
 
 _MAX_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractTask:
+class ExtractTask(Unprepared):
     """Asks for all fields of one row's text in one call."""
 
     type: SqlType
@@ -28,9 +28,6 @@ class ExtractTask:
     answer: Answer
     temperature: float
     max_tokens: int
-
-    async def prepare(self, ask: Ask) -> None:
-        """Nothing to prepare."""
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The row's struct as a dict; a field that the text does not state is ``None``."""

@@ -31,6 +31,10 @@ class FilterTask:
         if self.prior is None:
             self.prior = await self.judge.prior(ask)
 
+    def preparation(self) -> Sequence[Request]:
+        """Those content-free questions."""
+        return self.judge.content_free()
+
     async def run(self, row: Sequence[Any], ask: Ask) -> bool | None:
         """Whether the condition holds."""
         values = self.values.of(row)

@@ -15,7 +15,7 @@ from ..prompts.inputs import DATA_RULE, fields, input_names
 from ..prompts.judgement import Judge, log_odds
 from ..prompts.row_values import RowValues
 from ..prompts.template import instruction
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
 
 _MAX_TOKENS = 32
 _RATED = JsonAnswer(
@@ -43,6 +43,10 @@ class ProbabilityTask:
         if self.prior is None:
             self.prior = await self.judge.prior(ask)
 
+    def preparation(self) -> Sequence[Request]:
+        """Those content-free questions."""
+        return self.judge.content_free()
+
     async def run(self, row: Sequence[Any], ask: Ask) -> float | None:
         """The calibrated probability that the condition holds."""
         values = self.values.of(row)
@@ -60,7 +64,7 @@ class ProbabilityTask:
 
 
 @dataclass(frozen=True, slots=True)
-class RatingTask:
+class RatingTask(Unprepared):
     """For models without probabilities: the number they give."""
 
     system: str
@@ -68,9 +72,6 @@ class RatingTask:
     values: RowValues
     temperature: float
     max_tokens: int
-
-    async def prepare(self, ask: Ask) -> None:
-        """Nothing to prepare."""
 
     async def run(self, row: Sequence[Any], ask: Ask) -> float | None:
         """The model's rating."""

@@ -13,17 +13,14 @@ from ...engine.types import DOUBLE
 from ..models.base import Capabilities, Embed, Reply
 from ..prompts.inputs import render
 from ..prompts.row_values import RowValues
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarityTask:
+class SimilarityTask(Unprepared):
     """Cosine of the embeddings of a row's two texts."""
 
     values: RowValues
-
-    async def prepare(self, ask: Ask) -> None:
-        """Nothing to prepare."""
 
     async def run(self, row: Sequence[Any], ask: Ask) -> float | None:
         """The cosine, in [-1, 1]; both texts are embedded at the same time, equal ones once."""

@@ -11,7 +11,7 @@ from ...engine.types import VARCHAR
 from ..models.base import Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names, render
 from ..prompts.typed_answer import parse_reply
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
 
 CHUNK_CHARACTERS = 6_000
 """Input of one call. About 1,500 tokens of English: with the answer it fits the 4,096-token windows of small local models,
@@ -24,16 +24,13 @@ _FORM = "Answer with the summary only, without introduction or comment."
 
 
 @dataclass(frozen=True, slots=True)
-class SummarizeTask:
+class SummarizeTask(Unprepared):
     """Summarizes a group: in one call where its texts fit, otherwise chunk by chunk, and then the summaries."""
 
     name: str
     instruction: str
     temperature: float
     max_tokens: int
-
-    async def prepare(self, ask: Ask) -> None:
-        """Nothing to prepare."""
 
     async def run(self, row: Sequence[Any], ask: Ask) -> str | None:
         """The summary of ``row[0]``, a list of values; ``None`` for an empty one."""

@@ -6,6 +6,7 @@ It counts a word (text between white space) as a token.
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import math
 import re
@@ -144,7 +145,7 @@ class ScriptedModel:
 
     def _ruled(self, request: Request, outcome: Outcome, seconds: float) -> Reply:
         if isinstance(outcome, Exception):
-            raise outcome
+            raise copy.copy(outcome)  # as a server would: each call its own failure
         if callable(outcome):
             made = outcome(request)
             if isinstance(made, Reply):

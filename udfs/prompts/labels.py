@@ -61,6 +61,10 @@ class Labels:
         answer = ChoiceAnswer(tuple(self.choices), self.scored)
         return Generate(self.system, fields((self.name,), (value,)), answer, self.temperature, self.max_tokens)
 
+    def content_free(self) -> tuple[Generate, ...]:
+        """The requests that :meth:`priors` sends: content-free inputs, then the labels' own names."""
+        return tuple(map(self.request, (*CONTENT_FREE, *self.choices.values()))) if self.scored else ()
+
     async def priors(self, ask: AskScores) -> Scores:
         """Mean score per label: over content-free inputs and over the labels' own names, both with the same weight.
 
@@ -69,8 +73,7 @@ class Labels:
         labels = tuple(self.choices.values())
         if not self.scored:
             return dict.fromkeys(labels, 0.0)
-        texts = (*CONTENT_FREE, *labels)
-        measured = await asyncio.gather(*(ask(self.request(text), self.scores) for text in texts))
+        measured = await asyncio.gather(*(ask(request, self.scores) for request in self.content_free()))
         free, named = measured[: len(CONTENT_FREE)], measured[len(CONTENT_FREE) :]
         return {label: (fmean(s[label] for s in free) + fmean(s[label] for s in named)) / 2 for label in labels}
 

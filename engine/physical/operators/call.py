@@ -15,7 +15,7 @@ from ...dataflow import streams
 from ...dataflow.caller import Caller
 from ...dataflow.demand import Demand
 from ...dataflow.run import QueryRun
-from ...errors import Interrupted
+from ...errors import Interrupted, ModelUnavailable
 from ...plan.nodes import SemanticCall
 from ...types import SqlType, arrow_type
 from .answers import Answers, Rows
@@ -97,7 +97,8 @@ class _Window:
         self._heads: deque[Rows] = deque()
         self._asked = self._rows = self._bytes = 0
         self._next_rows = FIRST_ROWS
-        self._prepared = self._ended = False
+        self._ended = False
+        self._preparation: asyncio.Task[None] | None = None
         self._fatal: BaseException | None = None
         self._source_error: BaseException | None = None
         self._news, self._room = asyncio.Event(), asyncio.Event()
@@ -115,6 +116,9 @@ class _Window:
         self._feeder.cancel()
         await asyncio.wait({self._feeder})
         await self._questions.close()
+        if self._preparation is not None:
+            self._preparation.cancel()
+            await asyncio.gather(self._preparation, return_exceptions=True)
         await streams.close(self._batches)
         await self._answers.close()
 
@@ -158,7 +162,7 @@ class _Window:
                 size = await self._admit(batch.num_rows - start)
                 if not size:
                     return
-                await self._add(batch.slice(start, size))
+                self._add(batch.slice(start, size))
                 start += size
 
     async def _admit(self, left: int) -> int:
@@ -178,11 +182,8 @@ class _Window:
     def _is_full(self) -> bool:
         return self._asked >= self._most_questions or self._rows >= WINDOW_ROWS or self._bytes >= WINDOW_BYTES
 
-    async def _add(self, batch: pa.RecordBatch) -> None:
+    def _add(self, batch: pa.RecordBatch) -> None:
         tuples = self._answers.inputs(batch, self._stage.aggregate)
-        if not self._prepared and any(values is not None for values in tuples):
-            self._prepared = True
-            await self._prepare()
         rows = Rows(batch, self._news.set)
         for values in tuples:
             rows.add(*(self._questions.of(values) if values is not None else (None, False)))
@@ -192,9 +193,27 @@ class _Window:
         self._bytes += rows.bytes
         self._news.set()
 
+    async def _ask(self, values: Any) -> Any:
+        await self._prepared()
+        return await self._stage.task.run(values, self._stage.caller)
+
+    async def _prepared(self) -> None:
+        """Wait for the task's preparation. Its failure is that of the rows waiting for it; later ones try again.
+
+        Only that nobody is there is everybody's: it took many requests to find out.
+        """
+        if self._preparation is None:
+            self._preparation = asyncio.create_task(self._prepare())
+        preparation = self._preparation
+        try:
+            await asyncio.shield(preparation)
+        except Exception as error:
+            if isinstance(error, ModelUnavailable):
+                self._fail(error)
+            if self._preparation is preparation:
+                self._preparation = None
+            raise
+
     async def _prepare(self) -> None:
         await self._stage.task.prepare(self._stage.caller.calibrating())
         self._stage.caller.progress.notes.update(self._stage.task.notes())
-
-    async def _ask(self, values: Any) -> Any:
-        return await self._stage.task.run(values, self._stage.caller)

@@ -120,6 +120,8 @@ class Questions:
     def _despair(self, error: Exception) -> None:
         if self._answered or len(self._first_failures) >= REFUSED_AFTER:
             return
+        if any(error is earlier for earlier in self._first_failures):  # one failure that many questions waited for
+            return
         self._first_failures.append(error)
         if hopeless(self._first_failures):
             self._fatal(error)
