@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -176,18 +178,22 @@ async def test_an_interpreter_without_vllm_is_told_so() -> None:
     await model.close()
 
 
-def test_the_child_dies_with_the_interpreter_that_started_it() -> None:
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_the_child_dies_with_the_interpreter_that_started_it(end: str) -> None:
     code = f"""
-import asyncio, sys
+import asyncio, os, signal, sys
 from anserdb.udfs.models.vllm_server import ServerProcess
 server = ServerProcess("v", lambda port: [sys.executable, {str(LOOPBACK)!r}, "--port", str(port), "--forever"])
 asyncio.run(server.start())
-print(server.pid)
+print(server.pid, flush=True)
+{end}
 """
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    ).stdout
-    assert not alive(int(printed))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == (-signal.SIGKILL if end else 0), done.stderr
+    deadline = time.monotonic() + 60
+    while alive(int(done.stdout)) and time.monotonic() < deadline:  # the guard works while we look
+        time.sleep(0.05)
+    assert not alive(int(done.stdout))
 
 
 def test_the_command_line_takes_more_arguments() -> None:

@@ -87,7 +87,9 @@ def test_explain_analyze_has_a_bill(shell: Shell) -> None:
 
 def test_changes_print_no_count_but_queries_may(shell: Shell) -> None:
     assert shell.run("CREATE TABLE t AS SELECT 1 AS a; INSERT INTO t VALUES (2); DELETE FROM t;")[1] == ""
+    assert shell.run("BEGIN; CREATE TABLE d (b INT); DROP TABLE d; COMMIT; SET threads = 2; CHECKPOINT;")[1] == ""
     assert "Count" in shell.run('SELECT 1::BIGINT AS "Count";')[1]
+    assert "Success" in shell.run('SELECT true AS "Success";')[1]
     assert "│       5 │" in shell.run("INSERT INTO t VALUES (5) RETURNING a;")[1]
 
 

@@ -18,6 +18,7 @@ from typing import IO
 
 from ...engine.errors import ModelUnavailable
 from .http_errors import redact
+from .orphan_guard import OrphanGuard
 
 Command = Callable[[int], Sequence[str]]
 _POLL_S = 0.1
@@ -59,6 +60,7 @@ class ServerProcess:
     def __init__(self, name: str, command: Command, *, start_timeout_s: float = 600.0) -> None:
         self._name, self._command, self._start_timeout_s = name, command, start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: OrphanGuard | None = None
         self._log: IO[bytes] | None = None
         self._port = 0
 
@@ -102,6 +104,9 @@ class ServerProcess:
     def kill(self) -> None:
         """Stop the child at once; also runs at interpreter exit."""
         process, self._process = self._process, None
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.release()
         if process is not None:
             _signal_group(process, signal.SIGKILL)
             process.wait()
@@ -124,6 +129,7 @@ class ServerProcess:
                 f"Model {self._name}: {command[0]} cannot be started ({error.strerror}). {hint}", self._name
             ) from None
         atexit.register(self.kill)
+        self._guard = OrphanGuard(self._process.pid)
 
     def _check(self, deadline: float) -> None:
         if self._process is not None and (code := self._process.poll()) is not None:

@@ -21,7 +21,9 @@ from .screen import Screen
 
 _BLANK = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _EXPLAIN = re.compile(_BLANK + r"EXPLAIN\b", re.IGNORECASE | re.DOTALL)
-_CHANGES = re.compile(_BLANK + r"(?:CREATE|INSERT|UPDATE|DELETE|MERGE|COPY)\b", re.IGNORECASE | re.DOTALL)
+_READS = re.compile(_BLANK + r"(?:\(|(?:SELECT|FROM|WITH|VALUES|TABLE|PIVOT|UNPIVOT)\b)", re.IGNORECASE | re.DOTALL)
+_NO_ANSWER = (["Count"], ["Success"])
+"""The columns of DuckDB's "result" of a change or a command: nobody asked for it."""
 _OWN_LABEL = re.compile(r"[A-Z][\w ]* (Error|exception):", re.IGNORECASE)
 
 
@@ -96,8 +98,8 @@ class Runner:
             live.stop()
 
     def _write(self, sql: str, rows: Rows) -> int | None:
-        if _CHANGES.match(sql) and list(rows.columns) == ["Count"]:
-            for _ in rows.batches:  # DuckDB's "result" of a change: nobody asked for it
+        if list(rows.columns) in _NO_ANSWER and not _READS.match(sql):
+            for _ in rows.batches:
                 pass
             return None
         if self.mode == "table" and _EXPLAIN.match(sql):
