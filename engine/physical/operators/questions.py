@@ -13,6 +13,8 @@ from ...errors import BudgetExceeded, DataError, ModelError, ModelUnavailable
 
 REMEMBERED = 100_000
 REMEMBERED_BYTES = 32 << 20
+SHORT = 256
+"""A text of so many characters is its own key: hashing it would cost more than keeping it."""
 HOPELESS_AFTER = 3
 """So many first questions finding nobody there, none answered: the other rows need not try."""
 REFUSED_AFTER = 20
@@ -63,7 +65,7 @@ class Questions:
         self._strict = strict
         self.doomed = False
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._memo: Memo[bytes, Question] | None = Memo(REMEMBERED, REMEMBERED_BYTES) if share else None
+        self._memo: Memo[str | bytes, Question] | None = Memo(REMEMBERED, REMEMBERED_BYTES) if share else None
         self._answered = False
         self._first_failures: list[Exception] = []
 
@@ -85,14 +87,14 @@ class Questions:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, values: Sequence[Any], key: bytes | None) -> Question:
+    def _start(self, values: Sequence[Any], key: str | bytes | None) -> Question:
         question = Question(values)
         task = asyncio.create_task(self._ask(values))
         self._tasks.add(task)
         task.add_done_callback(partial(self._finish, question, key))
         return question
 
-    def _finish(self, question: Question, key: bytes | None, task: asyncio.Task[Any]) -> None:
+    def _finish(self, question: Question, key: str | bytes | None, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
             self._fatal(asyncio.CancelledError())
@@ -113,7 +115,7 @@ class Questions:
             listener()
         question.listeners.clear()
 
-    def _reweigh(self, question: Question, key: bytes | None) -> None:
+    def _reweigh(self, question: Question, key: str | bytes | None) -> None:
         if self._memo is not None and key is not None and self._memo.get(key) is question:
             self._memo.put(key, question, len(key) + weigh(question.value))
 
@@ -152,7 +154,10 @@ def weigh(value: Any) -> int:
             return 32
 
 
-def _key(values: Sequence[Any]) -> bytes:
+def _key(values: Sequence[Any]) -> str | bytes:
+    first = values[0] if len(values) == 1 else None
+    if type(first) is str and len(first) <= SHORT:
+        return first
     # repr and not ==: 0.0 and -0.0 are different inputs to a model, and lists cannot be hashed. A digest, because texts
     # may be long and the memo holds many.
     return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=16).digest()
