@@ -133,9 +133,13 @@ class OperationalError(DatabaseError):
 
 
 class ModelError(OperationalError):
-    """A model call failed. ``model`` names it; ``retryable`` says whether the same call may succeed later."""
+    """A model call failed. ``model`` names it; ``retryable`` says whether the same call may succeed later.
+
+    ``hopeless``: it is not about the row (a wrong key, an unknown model, a used-up quota), so no other row need be asked.
+    """
 
     retryable = False
+    hopeless = False
 
     def __init__(self, message: str = "", model: str = "") -> None:
         super().__init__(message)

@@ -95,9 +95,10 @@ class Execution:
         finally:
             self.run.finish()
 
-    def explain(self) -> Explained:
-        """The plan with the figures of this run."""
-        return explain(self._session.duck, self.planned, self.stages, self._session.models, self.run.progress)
+    def explain(self, *, ran: bool = True) -> Explained:
+        """The plan with the figures of this run, or, if it has not ``ran`` yet, with estimates alone."""
+        progress = self.run.progress if ran else None
+        return explain(self._session.duck, self.planned, self.stages, self._session.models, progress)
 
 
 class Session:

@@ -59,6 +59,10 @@ class Reading:
         """Whether all rows are kept."""
         return self._table is not None
 
+    def explain(self) -> str:
+        """The plan, with this run's figures once it has begun."""
+        return self.execution.explain(ran=self._opened is not None or self._ended).text
+
     # --- reading ------------------------------------------------------------------------------------------------
 
     def columns(self) -> list[tuple[str, str]]:

@@ -102,6 +102,12 @@ class NativeResult:
         rows = self._do(self._relation.fetchall)
         return int(rows[0][0]) if rows else -1
 
+    def __str__(self) -> str:
+        return self._do(partial(str, self._relation))
+
+    def __repr__(self) -> str:
+        return str(self)
+
     def show(self, max_rows: int = 40) -> None:
         """Print the rows."""
         self._do(partial(self._relation.show, max_rows=max_rows))

@@ -50,6 +50,16 @@ class SemanticResult:
         """Rows changed, as DuckDB counts them; -1: it is a query."""
         return -1 if self.reads else int(self._reading.table().column(0)[0].as_py())
 
+    def __str__(self) -> str:
+        with self._reading.typed().relation(self._reading.table()) as relation:
+            return str(relation)
+
+    def __repr__(self) -> str:
+        # Debuggers and notebooks take a repr unasked: it must not be what spends money.
+        if self._reading.complete:
+            return str(self)
+        return f"<SemanticResult {', '.join(self.columns)}: not read yet; show() or print() runs it>"
+
     def show(self, max_rows: int = 40) -> None:
         """Print the rows, then notices."""
         with self._reading.typed().relation(self._reading.table()) as relation:
@@ -96,7 +106,7 @@ class SemanticResult:
 
     def explain(self) -> str:
         """The plan, with this run's figures if it has run."""
-        return self._reading.execution.explain().text
+        return self._reading.explain()
 
     def close(self) -> None:
         """Stop the query if it still runs."""

@@ -116,6 +116,14 @@ async def test_a_failed_prepare_under_on_error_fail_names_the_row(store: Store) 
         await answers(texts(["a"]), stage, run)
 
 
+async def test_a_failure_that_is_not_about_the_row_fails_the_query_at_once(store: Store) -> None:
+    refused = ModelError("wrong key")
+    refused.hopeless = True
+    run, model = new_run(store), shouter(("b", refused))
+    with pytest.raises(ModelError, match="^wrong key$"):
+        await answers(texts(["a", "b", "c"]), stage_of(run, model), run)
+
+
 async def test_a_prepare_that_finds_nobody_fails_the_query(store: Store) -> None:
     run = new_run(store)
     stage = stage_of(run, shouter(("neutral", ModelUnavailable("down"))), task=Shout(probe="neutral"))

@@ -324,3 +324,16 @@ def test_a_result_reads_the_session_of_a_passed_in_connection() -> None:
         "SELECT count(*) FROM duckdb_views() WHERE view_name LIKE '\\_\\_%' ESCAPE '\\'"
     ).fetchall() == [(0,)]
     native.close()
+
+
+def test_print_shows_rows_and_repr_asks_nobody(con: anserdb.Connection) -> None:
+    result = con.sql(f"SELECT id, {SHOUT} AS x FROM t ORDER BY id LIMIT 2")
+    assert result is not None
+    assert result.progress is not None
+    assert repr(result) == "<SemanticResult id, x: not read yet; show() or print() runs it>"
+    assert "actual" not in result.explain()
+    assert result.progress.calls == 0
+    assert "│  id   │" in str(result)
+    assert repr(result) == str(result)
+    assert "actual: rows=" in result.explain()
+    assert "│     1 │" in repr(con.sql("SELECT 1 AS a"))

@@ -102,14 +102,14 @@ def refused(refusal: Refusal, where: Endpoint) -> ModelError:
     said = f" The server says: {refusal.text}" if refusal.text else ""
     match refusal.status:
         case 401 | 403:
-            return ModelError(
+            return _hopeless(
                 f"{_who(where)} refused the key from the environment variable {where.api_key_env}.{said}", where.name
             )
         case 404:
             hint = "Check the option model and that base_url ends in the API's version, such as /v1."
-            return ModelError(f"{_who(where)} was not found. {hint}{said}", where.name)
+            return _hopeless(f"{_who(where)} was not found. {hint}{said}", where.name)
         case 429 if refusal.code == "insufficient_quota" or refusal.kind == "insufficient_quota":
-            return ModelError(
+            return _hopeless(
                 f"{_who(where)}: the account's quota is used up; waiting does not help.{said}", where.name
             )
         case 429:
@@ -146,11 +146,17 @@ def timed_out(where: Endpoint, seconds: float) -> ModelTimeout:
 
 def missing_key(where: Endpoint) -> ModelError:
     """The environment has no key for a server that is not on this machine."""
-    return ModelError(
+    return _hopeless(
         f"Model {where.name} needs a key: set the environment variable {where.api_key_env}, or name another one with "
         f"the option api_key_env of CREATE MODEL.",
         where.name,
     )
+
+
+def _hopeless(message: str, name: str) -> ModelError:
+    error = ModelError(message, name)
+    error.hopeless = True
+    return error
 
 
 def _who(where: Endpoint, *, start: bool = True) -> str:

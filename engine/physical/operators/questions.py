@@ -104,6 +104,8 @@ class Questions:
             question.value = task.result()
             self._answered = True
             self._reweigh(question, key)
+        elif isinstance(error, ModelError) and error.hopeless:
+            self._fatal(error)
         elif isinstance(error, ModelError | DataError | BudgetExceeded):
             question.error = error
             self.doomed = self.doomed or self._strict or isinstance(error, BudgetExceeded)
