@@ -44,8 +44,8 @@ def macro(function: SemanticFunction, name: str, native: str, on_error: str) -> 
     native : name of the Python function: ``(call's constants as JSON, input, …)``.
     on_error : the default of that option.
     """
-    signature = [p.name if not p.optional else f"{p.name} := NULL" for p in function.parameters if not p.variadic]
-    inputs = [p.name for p in function.parameters if not is_constant(p) and not p.variadic]
+    signature = [_quoted(p) + (" := NULL" if p.optional else "") for p in function.parameters if not p.variadic]
+    inputs = [_quoted(p) for p in function.parameters if not is_constant(p) and not p.variadic]
     if function.parameters[-1].variadic:
         more = _more_inputs(function.parameters)
         signature += [f"{extra} := {{{ABSENT}: true}}" for extra in more]
@@ -55,11 +55,15 @@ def macro(function: SemanticFunction, name: str, native: str, on_error: str) -> 
     options = [option.name for option in (*COMMON_OPTIONS, *function.options)]
     defaults = {"on_error": f"'{on_error}'"}
     signature += [f"{option} := {defaults.get(option, 'NULL')}" for option in options]
-    constants = [p.name for p in function.parameters if is_constant(p)]
+    constants = [_quoted(p) for p in function.parameters if is_constant(p)]
     call = f"to_json({{options: {_struct(options)}, constants: {_struct(constants)}}})"
     asked = f"{native}({', '.join([call, *inputs])})"
     body = asked if returns_vector(function) else f"from_json({asked}, {_structure(function)})"
     return f"CREATE OR REPLACE TEMP MACRO {name.lower()}({', '.join(signature)}) AS {body}"
+
+
+def _quoted(parameter: Parameter) -> str:
+    return f'"{parameter.name}"'  # it may be a keyword, such as to
 
 
 def _more_inputs(parameters: Sequence[Parameter]) -> list[str]:

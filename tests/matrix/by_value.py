@@ -1,0 +1,58 @@
+"""A model whose answer depends on the inputs it is shown and on the answer's form, but not on the names of the inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from anserdb.udfs.models.base import Capabilities, ChoiceAnswer, Embed, JsonAnswer, Request
+from anserdb.udfs.models.scripted import ScriptedModel
+from tests.support.reader import shown_values
+
+
+def by_value_model() -> ScriptedModel:
+    """Without probabilities: with them, calibration would ask about inputs that no row has."""
+    capabilities = Capabilities(embeds=True, choice_scores=False, local=True, dimension=4, concurrency=64)
+    return ScriptedModel([(lambda _: True, _answer)], capabilities=capabilities, name="matrix")
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def _answer(request: Request) -> Any:
+    if isinstance(request, Embed):
+        return [(_number(f"{i}{request.text}") % 16 - 7.5) / 8 for i in range(4)]  # exact as FLOAT
+    number = _number("|".join(shown_values(request)))
+    match request.answer:
+        case ChoiceAnswer(choices):
+            return choices[number % len(choices)]
+        case JsonAnswer(schema):
+            return json.dumps(_value(json.loads(schema), number))
+        case _:
+            return f"text {number % 10}"
+
+
+def _value(schema: dict[str, Any], number: int) -> Any:
+    """Any value that a JSON schema allows."""
+    if "enum" in schema:
+        return schema["enum"][number % len(schema["enum"])]
+    if "anyOf" in schema:
+        return _value(schema["anyOf"][0], number)
+    kind = schema["type"][0] if isinstance(schema["type"], list) else schema["type"]
+    match kind:
+        case "object":
+            return {
+                name: _value(part, number // (i + 1)) for i, (name, part) in enumerate(schema["properties"].items())
+            }
+        case "array":
+            return [_value(schema["items"], number)]
+        case "integer":
+            return number % 7
+        case "number":
+            return (number % 100) / 100
+        case "boolean":
+            return number % 2 == 0
+        case _:
+            return f"word {number % 10}"
