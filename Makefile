@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -45,6 +45,7 @@ check: $(VENV)/.dev
 # Rewrite golden plans and generated pages.
 update: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate_dialects.py
 	UPDATE=1 $(BIN)/pytest tests/plans -q
 	$(BIN)/ruff format .
 
@@ -57,6 +58,14 @@ bench-first: $(VENV)/.dev
 # Accuracy of the local models on labelled reviews.
 bench-quality: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.quality
+
+# What AnserDB adds to a statement of plain SQL, beside raw DuckDB in the same process.
+bench-plain: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.plain
+
+# DuckDB's own test cases, TPC-H and TPC-DS, as they are and with a semantic call in every query (docs/conformance.md).
+conformance: $(VENV)/.dev
+	$(BIN)/python -m tests.conformance
 
 # Newest versions that pyproject.toml allows, resolved in an environment of their own.
 lock:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from anserdb.engine.sql.common_options import COMMON_OPTIONS, common_options
+from anserdb.engine.sql.dialects.form import Form
+from anserdb.engine.sql.dialects.own import DIALECT as OWN
 from anserdb.udfs.functions import functions
 from anserdb.udfs.spec import Parameter, SemanticFunction
 
@@ -13,15 +16,37 @@ HEAD = """# Functions
 
 This page is generated from the declarations in `udfs/functions/` by `make update`.
 
-Named arguments are written `name := literal` (or `=>`). Besides its own, every function takes `model`, `on_error`,
-`temperature`, `max_tokens` and `cache`. A NULL input gives NULL without a call.
+A NULL input gives NULL without a call. Named arguments are written `name := literal` (or `=>`). Besides its own, a
+function takes these; one that only embeds takes {any} alone, and an aggregate no `examples`:
+
+{options}
 """
 
 
 def page() -> str:
     """The whole page as it should be."""
     declared = {function.sql_name: function for function in functions().values()}
-    return "\n".join([HEAD, *(section(declared[name]) for name in sorted(declared))])
+    sections = {name: section(function) for name, function in declared.items()}
+    sections |= {form.names[0]: expression(form) for form in OWN.forms}
+    return "\n".join([head(), *(sections[name] for name in sorted(sections))])
+
+
+def head() -> str:
+    """What holds for all functions."""
+    options = "\n".join(f"- `{option.name} :=` {option.summary}" for option in COMMON_OPTIONS)
+    names = [f"`{option.name}`" for option in common_options(functions()["LLM_EMBED"])]
+    return HEAD.format(any=f"{', '.join(names[:-1])} and {names[-1]}", options=options)
+
+
+def expression(form: Form) -> str:
+    """The section of a function that DuckDB computes itself."""
+    parts = [*form.parameters, *(["…"] if form.variadic else [])]
+    options = "".join(f" [, {option} := …]" for option in form.options)
+    lines = [f"## {form.names[0]}", "", f"`{form.names[0]}({', '.join(parts)}{options})`", "", form.summary, ""]
+    lines += [f"It gives {form.result} and asks no model.", ""]
+    if form.names[1:]:
+        lines += [f"Also: {', '.join(f'`{alias}`' for alias in form.names[1:])}.", ""]
+    return "\n".join([*lines, "```sql", f"{form.example};", "```", ""])
 
 
 def section(function: SemanticFunction) -> str:
@@ -29,7 +54,11 @@ def section(function: SemanticFunction) -> str:
     lines = [f"## {function.sql_name}", "", f"`{signature(function)}`", "", function.summary, ""]
     if function.kind == "aggregate":
         lines += ["An aggregate: it sees all values of a group that are not NULL.", ""]
-    literals = [f"`{parameter.name}`" for parameter in function.parameters if parameter.kind == "constant"]
+    literals = [
+        f"`{parameter.name}`{' (or a value of each row)' if parameter.dynamic else ''}"
+        for parameter in function.parameters
+        if parameter.kind == "constant"
+    ]
     if literals:
         lines += [f"Literal: {', '.join(literals)}.", ""]
     lines += [f"- `{option.name} :=` {option.summary}" for option in function.options]

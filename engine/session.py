@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -12,13 +14,15 @@ import pyarrow as pa
 from ..optimizer.context import Context
 from ..optimizer.pipeline import Optimized, optimize
 from ..udfs.functions import functions
-from ..udfs.models.base import Capabilities, ModelSpec
+from ..udfs.models.base import Capabilities
 from ..udfs.spec import SemanticFunction
 from .dataflow.run import QueryRun
-from .errors import BindError, OperationalError, ParseError, ProgrammingError
-from .physical import system_tables
+from .errors import BindError, ParseError, ProgrammingError
+from .physical import retries, system_tables
+from .physical.catalogue import Catalogue
 from .physical.diagnose import bound_columns, diagnose, parse
 from .physical.duck import Duck, Spool
+from .physical.duck_secrets import DuckSecrets
 from .physical.estimates import Explained, explain
 from .physical.execute import Executor
 from .physical.model_pool import ModelPool
@@ -27,33 +31,43 @@ from .plan.nodes import Relation
 from .settings import Settings
 from .sql.bind import bind
 from .sql.catalog import Diagnosis
+from .sql.dialects.rewrite import rewrite
 from .sql.locate import mentions
 from .sql.parameters import inline
 from .sql.stand_in import is_query
 from .sql.statements import (
-    CreateModel,
-    DropModel,
+    CatalogueStatement,
     Explain,
-    SetSetting,
-    ShowModels,
-    Statement,
+    Retry,
+    SecretStatement,
+    names_catalogue,
+    names_secret,
     parse_statement,
     with_table_functions,
 )
 from .sql.tokens import Text
-from .store import Store
+from .store import Store, StoredPrompt, StoredQuery
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A semantic statement, optimized. ``embedded`` says why its calls stay in the text ("" when they do not)."""
+    """A semantic statement, optimized.
+
+    Parameters
+    ----------
+    embedded : why its calls stay in the text ("" when they do not).
+    written : the user's statement, where ``sql`` has relations in the place of system tables; "" under EXPLAIN.
+    notices : what the user should know of the statement before it runs.
+    """
 
     sql: str
     naive: Relation
     optimized: Optimized
     embedded: str
+    written: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def plan(self) -> Relation:
@@ -74,6 +88,8 @@ class Execution:
     def __init__(self, session: Session, planned: Planned) -> None:
         self.planned = planned
         self.run = QueryRun(session.store, session.settings)
+        for notice in planned.notices:
+            self.run.notice(notice, about=notice)
         self.stages = Stages(self.run, session.models)
         self._executor = Executor(session.duck, self.run, self.stages)
         self._session = session
@@ -94,6 +110,13 @@ class Execution:
             self._executor.close()
         finally:
             self.run.finish()
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep the statement for ``llm_retry`` if rows have failed; idempotent."""
+        planned = self.planned
+        if planned.written:
+            retries.keep(self.run, planned.written, planned.plan, is_query=planned.returns_rows)
 
     def explain(self, *, ran: bool = True) -> Explained:
         """The plan with the figures of this run, or, if it has not ``ran`` yet, with estimates alone."""
@@ -108,7 +131,10 @@ class Session:
         self.duck = Duck(connection)
         self.settings = settings
         self.store = store
-        self.models = ModelPool(store, settings)
+        self.models = ModelPool(store, settings, DuckSecrets(connection))
+        self._catalogue = Catalogue(store, self.models, settings, self.duck)
+        self._versions: Mapping[str, int] = {}
+        self._live: weakref.WeakSet[Execution] = weakref.WeakSet()
         self._aggregates: frozenset[str] = frozenset()
 
     # --- Catalog ------------------------------------------------------------------------------------------------
@@ -143,28 +169,39 @@ class Session:
         """The value of an expression without columns."""
         return self.duck.value(f"SELECT {sql}")
 
+    def prompts(self) -> Sequence[StoredPrompt]:
+        """Every version of every prompt."""
+        prompts, as_it_was = self.store.prompts.all(), self._versions
+        return [replace(p, current=as_it_was[p.name] == p.version) if p.name in as_it_was else p for p in prompts]
+
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do."""
         return self.models.capabilities(model)
 
     # --- statements ---------------------------------------------------------------------------------------------
 
-    def prepare(self, sql: str, parameters: Parameters = None) -> Planned | Statement | str:
+    def prepare(self, sql: str, parameters: Parameters = None) -> Planned | CatalogueStatement | Explain | str:
         """What a statement is: a plan, a statement of ours, or text for DuckDB (perhaps with system tables put in).
 
         Raises
         ------
         ProgrammingError : with the place in the text.
         """
+        if not parameters and names_secret(sql):
+            return SecretStatement(sql)
         if not _ours(sql, self.functions):
             return sql
         text = self._text(sql)
+        if parameters and (names_catalogue(sql) or text.word(0) == "CALL"):
+            text = Text(inline(text, parameters, self._literal).sql)
         own = parse_statement(text, self.constant)
+        if isinstance(own, Retry):
+            return self._retried(own)
         if own is not None and not (isinstance(own, Explain) and not mentions(own.query, self.functions)):
             return own
         if not (parameters and mentions(sql, self.functions)):
             return self._planned(text)
-        parse(self.duck, sql)
+        self._read(sql)
         inlined = inline(text, parameters, self._literal)
         try:
             return self._planned(Text(inlined.sql))
@@ -173,22 +210,45 @@ class Session:
 
     def _planned(self, text: Text) -> Planned | str:
         sql = with_table_functions(text, self._system_table) or text.sql
-        return self.plan(sql) or sql
+        planned = self.plan(sql)
+        return sql if planned is None else replace(planned, written=text.sql)
+
+    def _retried(self, statement: Retry) -> Planned:
+        for execution in list(self._live):  # one that is half read is not closed yet
+            execution.keep()
+        query = retries.find(self.store, statement)
+        with self._as_it_was(query):
+            planned = self._planned(Text(query.sql))
+        assert isinstance(planned, Planned)  # it had semantic calls when it was kept
+        return planned
+
+    @contextmanager
+    def _as_it_was(self, query: StoredQuery) -> Iterator[None]:
+        """Bind with what decided the query's questions then; its answers are in the store, so the cache is on."""
+        today, then = self.settings, dict(query.settings)
+        self._versions = then.pop(retries.PROMPTS)
+        self.settings = today.model_copy(update={**then, "llm_cache": True})
+        try:
+            yield
+        finally:
+            self.settings, self._versions = today, {}
 
     def plan(self, sql: str) -> Planned | None:
         """The optimized plan of a statement; ``None``: it has no semantic call."""
         self.duck.refresh()
         if mentions(sql, self.functions):
-            parse(self.duck, sql)
+            self._read(sql)
         bound = bind(sql, self)
         if bound is None:
             return None
         context = Context(settings=self.settings, capabilities=self.capabilities)
-        return Planned(sql, bound.plan, optimize(bound.plan, context), bound.embedded)
+        return Planned(sql, bound.plan, optimize(bound.plan, context), bound.embedded, notices=bound.notices)
 
     def execute(self, planned: Planned) -> Execution:
         """A run of the plan, not yet started."""
-        return Execution(self, planned)
+        execution = Execution(self, planned)
+        self._live.add(execution)
+        return execution
 
     def explain(self, query: str) -> Explained:
         """The plan of a query, with estimates; nothing is asked of a model."""
@@ -198,19 +258,9 @@ class Session:
         run = QueryRun(self.store, self.settings)
         return explain(self.duck, planned, Stages(run, self.models), self.models, None)
 
-    def carry_out(self, statement: SetSetting | CreateModel | DropModel | ShowModels) -> pa.Table | None:
+    def carry_out(self, statement: CatalogueStatement) -> pa.Table | None:
         """Run a statement of ours; SHOW gives a table."""
-        match statement:
-            case SetSetting():
-                self.settings.assign(statement.name, statement.value)
-            case CreateModel():
-                self._create_model(statement)
-            case DropModel():
-                if not self.models.drop(statement.name) and not statement.if_exists:
-                    self._cannot_drop(statement.name)
-            case ShowModels():
-                return system_tables.models(self.models)
-        return None
+        return self._catalogue.carry_out(statement)
 
     def usage(self) -> pa.Table:
         """Calls, tokens and money per model and function, of all queries that the store remembers."""
@@ -227,19 +277,29 @@ class Session:
         try:
             return Text(sql)
         except ParseError:
+            if names_catalogue(sql):  # no excerpt: it may hold a key in the wrong place
+                raise ParseError("A quote, a comment or a bracket in this statement is not closed.") from None
             parse(self.duck, sql)
             raise
 
-    def _create_model(self, statement: CreateModel) -> None:
-        stored = {m.name.lower() for m in self.store.models()}
-        if statement.if_not_exists and statement.name.lower() in stored:
-            return
-        spec = ModelSpec(statement.name, statement.provider, statement.options)
-        self.models.create(spec, replace=statement.replace)
+    def _read(self, sql: str) -> None:
+        """Have DuckDB read a statement. What only another system can read (``array('a', 'b')``) is read as it is rewritten."""
+        try:
+            parse(self.duck, sql)
+        except duckdb.ParserException:
+            try:
+                spoken = rewrite(Text(sql), self)
+            except ProgrammingError:
+                return  # the binder says it, of the text with its parameters
+            if spoken is None or not self._reads(spoken.sql):
+                raise
 
-    def _cannot_drop(self, name: str) -> None:
-        spec = self.models.find(name)
-        raise OperationalError(f"{spec.name} is built in and cannot be dropped; CREATE MODEL {spec.name} (…) hides it.")
+    def _reads(self, sql: str) -> bool:
+        try:
+            parse(self.duck, sql)
+            return True
+        except duckdb.ParserException:
+            return False
 
     def _system_table(self, name: str) -> str:
         table = system_tables.table(name, self.store, self.models, self.settings)
@@ -260,5 +320,4 @@ class Session:
 
 def _ours(sql: str, known: Mapping[str, SemanticFunction]) -> bool:
     """A quick look: may this be anything but plain SQL?"""
-    head = " ".join(sql.split(None, 6)[:6]).upper()
-    return mentions(sql, known) or " MODEL" in head
+    return names_catalogue(sql) or (mentions(sql, known) and not names_secret(sql))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
 
 from ..engine.types import SqlType
 from .models.base import Capabilities, Reply, Request
+from .prompts.additions import Additions
 
 T = TypeVar("T")
 
@@ -23,12 +24,14 @@ class Parameter:
         per row, although a literal may be given.
     variadic : the last parameter may repeat (zero or more times).
     optional : may be left out.
+    dynamic : a ``constant`` that may also be an expression over the row; the function then sees ``DYNAMIC``.
     """
 
     name: str
     kind: Literal["constant", "value"] = "value"
     variadic: bool = False
     optional: bool = False
+    dynamic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,15 @@ class Task(Protocol):
         """What EXPLAIN should say of this call after ``prepare``: for instance the threshold in use and where it comes from."""
         ...
 
+    def example_answer(self, output: Any) -> str:
+        """The output of one of the user's examples, as the model would answer it.
+
+        Raises
+        ------
+        ValueError : this call never answers so; the message says what an output may be.
+        """
+        ...
+
 
 class Unprepared:
     """The part of a :class:`Task` that has nothing to prepare; inherit from it."""
@@ -85,6 +97,12 @@ class Unprepared:
     def preparation(self) -> Sequence[Request]:
         """None."""
         return ()
+
+    def example_answer(self, output: Any) -> str:
+        """Text as it is."""
+        if not isinstance(output, str):
+            raise ValueError(f"the output of an example must be text, not {output!r}.")
+        return output
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +139,8 @@ class SemanticFunction:
     ----------
     sql_name : canonical upper-case name. aliases : other names for the same thing.
     kind : ``scalar`` or ``aggregate`` (its first parameter is collected into a list per group).
-    parameters, options : what it takes. Common options (model, on_error, temperature, max_tokens, cache) are added by the binder.
+    parameters, options : what it takes. Common options (model, on_error, temperature, …) are added by the binder, and what
+        they add to requests by :func:`with_additions`.
     model_kind : which default model it uses: ``generate`` or ``embed``.
     returns : the DuckDB result type, from the arguments (and the model's capabilities, for vectors).
     lower : builds the task. Raises ``ValueError`` with a message for the user when the arguments make no sense.
@@ -138,3 +157,55 @@ class SemanticFunction:
     options: tuple[Option, ...] = ()
     kind: Literal["scalar", "aggregate"] = "scalar"
     model_kind: Literal["generate", "embed"] = "generate"
+
+
+def with_additions(function: SemanticFunction) -> SemanticFunction:
+    """The function with tasks whose requests carry what the options ``seed``, ``instructions`` and ``examples`` add."""
+
+    def lower(arguments: Arguments, capabilities: Capabilities) -> Task:
+        task = function.lower(arguments, capabilities)
+        additions = Additions.of(arguments.options, task.example_answer)
+        return task if additions is None else Added(task, additions)
+
+    return replace(function, lower=lower)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A task whose every request carries additions, those of its preparation too: calibration must see the same prompt."""
+
+    task: Task
+    additions: Additions
+
+    async def prepare(self, ask: Ask) -> None:
+        """The task's."""
+        await self.task.prepare(_AddingAsk(self.additions, ask))
+
+    def preparation(self) -> Sequence[Request]:
+        """The task's."""
+        return tuple(map(self.additions.to, self.task.preparation()))
+
+    async def run(self, row: Sequence[Any], ask: Ask) -> Any:
+        """The task's."""
+        return await self.task.run(row, _AddingAsk(self.additions, ask))
+
+    def requests(self, row: Sequence[Any]) -> Sequence[Request]:
+        """The task's."""
+        return tuple(map(self.additions.to, self.task.requests(row)))
+
+    def notes(self) -> Mapping[str, str]:
+        """The task's."""
+        return self.task.notes()
+
+    def example_answer(self, output: Any) -> str:
+        """The task's."""
+        return self.task.example_answer(output)
+
+
+@dataclass(frozen=True, slots=True)
+class _AddingAsk:
+    additions: Additions
+    ask: Ask
+
+    async def __call__(self, request: Request, parse: Callable[[Reply], T]) -> T:
+        return await self.ask(self.additions.to(request), parse)

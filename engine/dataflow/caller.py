@@ -8,11 +8,13 @@ from functools import partial
 from typing import TypeVar
 
 from ...udfs.models.base import Generate, Model, ModelSpec, Reply, Request, request_key
-from ..errors import InvalidAnswer
+from ...udfs.models.tries import set_tries, tries_of
+from ...udfs.models.wrap.attempt_timeout import attempts_within
+from ..errors import InvalidAnswer, ModelError
 from ..store.records import Outcome, Phase
 from . import flights, lookups
 from .metering import Meter
-from .replies import decode, encode
+from .replies import decode, encode, kept_form
 from .run import QueryRun
 
 T = TypeVar("T")
@@ -33,16 +35,26 @@ class Caller:
     run : the query. model, spec : who answers, and its catalogue entry (name and price).
     site, function : the call site's label and SQL function, for records.
     cache : reuse and keep answers across queries; without it equal questions are still one call within the query.
+    timeout : most seconds that one attempt may take; ``None``: the model's own limit alone.
     """
 
     def __init__(
-        self, run: QueryRun, model: Model, spec: ModelSpec, *, site: str, function: str, cache: bool = True
+        self,
+        run: QueryRun,
+        model: Model,
+        spec: ModelSpec,
+        *,
+        site: str,
+        function: str,
+        cache: bool = True,
+        timeout: float | None = None,
     ) -> None:
         self.run = run
         self.spec = spec
         self.progress = run.site(site, function, spec.name)
         self._model = model
         self._cache = cache
+        self._timeout = timeout
         self._meter = Meter(run, spec, self.progress)
 
     @property
@@ -122,20 +134,24 @@ class Caller:
 
     async def _pay(self, key: bytes, request: Request, parse: Parse[T], phase: Phase) -> tuple[Reply, T]:
         again = RE_ASKS if isinstance(request, Generate) else 0  # an embedding would only come back the same
-        attempt = 0
+        attempt = tries = 0
         while True:
             try:
                 return await self._attempt(key, _again(request, attempt), parse, "reask" if attempt else phase)
-            except InvalidAnswer:
+            except ModelError as error:
                 attempt += 1
-                if attempt > again:
+                tries += tries_of(error)
+                if not isinstance(error, InvalidAnswer) or attempt > again:
+                    set_tries(error, tries)
                     raise
 
     async def _attempt(self, key: bytes, request: Request, parse: Parse[T], phase: Phase) -> tuple[Reply, T]:
-        reply = await self._meter.send(self._model, request, key, phase)
+        with attempts_within(self._timeout):
+            reply = kept_form(await self._meter.send(self._model, request, key, phase))
         try:
             value = parse(reply)
         except Exception as error:
+            set_tries(error, 1 + reply.retries)
             outcome: Outcome = "invalid" if isinstance(error, InvalidAnswer) else "error"
             await self._meter.record(key, phase, reply, outcome, None, str(error)).durable()
             raise

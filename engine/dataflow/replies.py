@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,17 @@ def encode(reply: Reply) -> bytes:
     document["u"] = [usage.tokens_in, usage.tokens_out, usage.tokens_cached]
     # ASCII escapes, because text from servers may hold lone surrogates, which UTF-8 cannot.
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def kept_form(reply: Reply) -> Reply:
+    """The reply as the store will give it back: a vector in single precision, so that a rerun computes the same with it.
+
+    >>> kept_form(Reply(vector=(0.1,))).vector
+    (0.10000000149011612,)
+    """
+    if reply.vector is None:
+        return reply
+    return replace(reply, vector=tuple(np.asarray(reply.vector, "<f4").tolist()))
 
 
 def decode(data: bytes) -> Reply:

@@ -27,7 +27,7 @@ from ..sql.statements import Explain, split_statements
 from ..store import Store
 from .dbapi import Cursor
 from .reading import Listener, Reading
-from .result import NativeResult, Result, TextResult
+from .result import NativeResult, Result, TextResult, plain_wait
 from .semantic_result import SemanticResult
 from .store_place import StorePlace, store_place
 from .translate import translate, translated
@@ -155,6 +155,8 @@ class Connection:
 
     def statements(self, script: str) -> list[str]:
         """Split a script into statements, verbatim, without semicolons; what cannot be split is one statement."""
+        if script.strip() and not any(mark in script for mark in (";", "--", "/*")):
+            return [script]
         try:
             return split_statements(script)
         except errors.ParseError:
@@ -194,7 +196,7 @@ class Connection:
             with duck.seeing(variables):
                 return duck.rows(query, params)
 
-        relation = self._waiting.wait(run, duck.interrupt)
+        relation = plain_wait(run, duck, self._waiting)
         if relation is None:
             return None
         if _is_lazy(relation, query):

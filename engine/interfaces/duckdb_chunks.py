@@ -21,7 +21,7 @@ from ..physical.operators.call import CallStage
 from ..physical.stages import Stages
 from ..plan.nodes import Column, SemanticCall
 from ..settings import Settings
-from ..sql.bind_call import COMMON_OPTIONS
+from ..sql.common_options import COMMON_OPTIONS
 from ..store import Store
 from ..types import details_type, parse_type
 from .duckdb_macros import ABSENT, is_constant, returns_vector

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ...udfs.models.base import Capabilities
 from ...udfs.spec import DYNAMIC, Arguments, Parameter, SemanticFunction
-from ..sql.bind_call import COMMON_OPTIONS
+from ..sql.common_options import COMMON_OPTIONS
 
 MOST_INPUTS = 8
 ABSENT = "__anser_absent"
@@ -22,6 +22,12 @@ ABSENT = "__anser_absent"
 _STRUCTURES = {
     "LLM_EXTRACT": "to_json([fields][1])",
     "LLM_COMPLETE": "to_json([coalesce(returns, 'VARCHAR')][1])",
+    "LLM_AGG": "to_json([coalesce(returns, 'VARCHAR')][1])",
+    "LLM_REDACT": """CASE WHEN [details][1] THEN
+        '{"text":"VARCHAR","spans":[{"label":"VARCHAR","text":"VARCHAR","start":"INTEGER","end":"INTEGER"}]}'
+        ELSE '"VARCHAR"' END""",
+    "LLM_SENTIMENT": """CASE WHEN [aspects][1] IS NULL THEN '"VARCHAR"'
+        ELSE '{' || array_to_string([to_json(aspect) || ':"VARCHAR"' FOR aspect IN [aspects][1]], ',') || '}' END""",
     "LLM_CLASSIFY": """CASE WHEN [multi][1] THEN '["VARCHAR"]' ELSE '"VARCHAR"' END""",
 }
 

@@ -172,12 +172,17 @@ class NativeResult:
 
     def _wait(self, work: Callable[[], T]) -> T:
         with translated():
-            return self._waiting.wait(work, self._duck.interrupt)
+            return plain_wait(work, self._duck, self._waiting)
 
     def __del__(self) -> None:
         if (spool := getattr(self, "_spool", None)) is not None:
             spool.abandon()
             close_later(spool.close)
+
+
+def plain_wait(work: Callable[[], T], duck: Duck, waiting: Waiting) -> T:
+    """Wait for work of DuckDB's alone."""
+    return (waiting.here if duck.is_free else waiting.wait)(work, duck.interrupt)
 
 
 def _portion(spool: RowSpool, waiting: Waiting, duck: Duck) -> list[Row] | None:

@@ -62,7 +62,7 @@ class TypedRows:
         """A DuckDB relation; valid inside the block."""
         names = [f"c{i}" for i in range(table.num_columns)]
         labels = [name.replace('"', '""') for name in self._names]
-        items = [f'CAST({n} AS {t}) AS "{label}"' for n, t, label in zip(names, self._types, labels, strict=True)]
+        items = [f'{_cast(n, t)} AS "{label}"' for n, t, label in zip(names, self._types, labels, strict=True)]
         with translated():
             self._connection.register("__result", table.rename_columns(names))
             try:
@@ -78,7 +78,12 @@ class TypedRows:
     def _schema(self) -> pa.Schema:
         with translated():
             empty = ", ".join(
-                f'CAST(NULL AS {t}) AS "{n.replace(chr(34), chr(34) * 2)}"'
+                f'{_cast("NULL", t)} AS "{n.replace(chr(34), chr(34) * 2)}"'
                 for n, t in zip(self._names, self._types, strict=True)
             )
             return self._connection.sql(f"SELECT {empty} LIMIT 0").to_arrow_table().schema
+
+
+def _cast(value: str, type_text: str) -> str:
+    # The state of an aggregate has a type that cannot be written in SQL.
+    return value if type_text.startswith("AGGREGATE_STATE") else f"CAST({value} AS {type_text})"

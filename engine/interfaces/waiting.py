@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
+from .ears import Ears
+
 T = TypeVar("T")
 TICK_S = 0.1
 
@@ -30,6 +32,33 @@ class Waiting:
             return _result(future, tick)
         except KeyboardInterrupt:
             _stop(future, interrupt)
+            raise
+        finally:
+            del self._stops[token]
+
+    def here(self, work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+        """Run short ``work`` in this thread, where it need not wait for its turn among threads; Ctrl-C is heard all the same.
+
+        Where signals cannot be had (somebody else's event loop listens to them), it is :meth:`wait`.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return self._stoppable(work, interrupt)  # signals are none of its business
+        ears = Ears.of_process()
+        if not ears.listen(interrupt):
+            return self.wait(work, interrupt)
+        try:
+            return self._stoppable(work, interrupt)
+        finally:
+            ears.rest()
+
+    def _stoppable(self, work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+        token = object()
+        self._stops[token] = interrupt
+        try:
+            return work()
+        except RuntimeError as error:
+            if type(error) is RuntimeError and str(error) == "Query interrupted":
+                raise KeyboardInterrupt from None  # DuckDB heard it, and kept only the words
             raise
         finally:
             del self._stops[token]

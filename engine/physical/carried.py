@@ -1,7 +1,8 @@
 """DuckDB types that Arrow cannot carry: they travel as text, and are cast back where they arrive.
 
 DuckDB exports HUGEINT as a decimal that holds fewer values, UUID as text, TIME WITH TIME ZONE without its zone, and BIT
-damaged. A cast to VARCHAR and back is exact for all of them, also inside of nested types.
+damaged. A cast to VARCHAR and back is exact for all of them, also inside of nested types. ENUM travels well, but arrives
+as text, which sorts otherwise.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 _TYPE = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:UHUGEINT|HUGEINT|UUID|BIT|BIGNUM|VARINT|TIME\ WITH\ TIME\ ZONE)\b"""
 )
+_ENUM = re.compile(r"""ENUM\('(?:[^']|'')*'(?:,\ '(?:[^']|'')*')*\)|'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 
 
 def carried(type_text: str) -> str:
@@ -25,6 +27,15 @@ def carried(type_text: str) -> str:
     return _TYPE.sub(lambda match: match[0] if match[0][0] in "'\"" else "VARCHAR", type_text)
 
 
+def arriving(type_text: str) -> str:
+    """The type as which DuckDB reads what has travelled.
+
+    >>> arriving("HUGEINT"), arriving("STRUCT(e ENUM('a', 'b'))[]")
+    ('VARCHAR', 'STRUCT(e VARCHAR)[]')
+    """
+    return _ENUM.sub(lambda match: match[0] if match[0][0] in "'\"" else "VARCHAR", carried(type_text))
+
+
 def carrying(names: Sequence[str], types: Sequence[str], source: str) -> str | None:
     """A query over ``source`` whose columns can travel; ``None``: they can as they are."""
     return _cast(names, types, [carried(t) for t in types], source)
@@ -32,7 +43,7 @@ def carrying(names: Sequence[str], types: Sequence[str], source: str) -> str | N
 
 def restoring(names: Sequence[str], types: Sequence[str], source: str) -> str | None:
     """A query over what has travelled that yields the original types; ``None``: nothing was changed."""
-    return _cast(names, [carried(t) for t in types], types, source)
+    return _cast(names, [arriving(t) for t in types], types, source)
 
 
 def _cast(names: Sequence[str], have: Sequence[str], want: Sequence[str], source: str) -> str | None:

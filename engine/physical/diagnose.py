@@ -19,6 +19,8 @@ def parse(duck: Duck, sql: str) -> None:
 def bound_columns(duck: Duck, query: str) -> list[tuple[str, str]]:
     """Names and types of a query's result. Unlike DESCRIBE, this leaves the transaction alive where the query does not
     bind, and keeps the case of aliases."""
+    if "NEXTVAL" in query.upper():  # of a query that changes a sequence, DuckDB makes a relation by running it
+        return [(str(r[0]), str(r[1])) for r in duck.native(duck.connection.sql, f"DESCRIBE {query}").fetchall()]
     relation = duck.native(duck.connection.sql, query)
     return [(str(n), str(t)) for n, t in zip(relation.columns, relation.types, strict=True)]
 

@@ -83,6 +83,11 @@ class Duck:
                 opened.detach()
             self._tidy()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether no unread result has to move out of the way first."""
+        return self._open is None
+
     @contextmanager
     def seeing(self, variables: dict[str, Any]) -> Iterator[None]:
         """In this thread, let statements find Python variables by name, as DuckDB does with its caller's."""

@@ -25,6 +25,7 @@ from .fragments import over, plain_columns, relational_sql
 from .operators.call import run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.selection import Selection, run_selection, selection
+from .slices import sliced
 from .stages import Stages
 from .travel import restored, travelling
 
@@ -176,6 +177,6 @@ async def _until(batches: Batches, wanted: Wanted) -> Batches:
         async for batch in batches:
             room = wanted.rows - wanted.found
             wanted.passed(batch.num_rows)
-            yield batch.slice(0, room)
+            yield sliced(batch, 0, room)
             if wanted.done():
                 return

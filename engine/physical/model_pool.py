@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from ...udfs.models.base import Capabilities, Model, ModelSpec
-from ...udfs.models.registry import builtin_models, open_model, validate
+from ...udfs.models.keys import ReadSecret, no_secrets
+from ...udfs.models.registry import builtin_models, open_model, synonyms, validate
 from ...udfs.models.wrap.limited import Limited
 from ...udfs.models.wrap.retried import Retried
 from ..dataflow import loop
-from ..errors import BindError
+from ..errors import BindError, OperationalError
 from ..settings import Settings
 from ..store import Store
 
 REGISTERED = "python"
 """The provider shown for a model that was given as an object."""
 
-Key = tuple[str, str, str, int | None, float, int]
+Key = tuple[str, str, str, int | None, float, int, int]
+"""What connections have to agree on to share an open model; the last is the connection itself, where its secrets count."""
 
 
 class _Shared:
@@ -30,13 +36,20 @@ class _Shared:
 
 
 _shared = _Shared()
+_numbers = itertools.count(1)
 
 
 class ModelPool:
-    """A connection's view of the catalogue."""
+    """A connection's view of the catalogue.
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._store, self._settings = store, settings
+    Parameters
+    ----------
+    store, settings : the connection's. secrets : reads a key from a secret of its database.
+    """
+
+    def __init__(self, store: Store, settings: Settings, secrets: ReadSecret = no_secrets) -> None:
+        self._store, self._settings, self._secrets = store, settings, secrets
+        self._number = next(_numbers)
         self._held: dict[Key, Model] = {}
         self._registered: dict[str, Model] = {}
         self._lock = threading.Lock()  # two threads that open one model must not both count as its users
@@ -58,9 +71,42 @@ class ModelPool:
         checked = validate(spec)
         self._store.put_model(checked.name, checked.provider, dict(checked.options), replace=replace)
 
+    def alter(self, name: str, changes: Mapping[str, Any]) -> None:
+        """``ALTER MODEL … SET``: the options as they are, with these changed, and those that are ``None`` taken away.
+
+        Raises
+        ------
+        BindError : there is no such model, or it cannot have such an option. OperationalError : it is built in.
+        """
+        spec = self.own(name, "changed")
+        changed = validate(ModelSpec(spec.name, spec.provider, {n: v for n, v in changes.items() if v is not None}))
+        removed = synonyms(spec.provider, [n for n, v in changes.items() if v is None])
+        kept = {n: v for n, v in spec.options.items() if n not in removed}
+        self.create(replace(spec, options={**kept, **changed.options}), replace=True)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """``ALTER MODEL … RENAME TO``. Raises as :meth:`alter`, and ProgrammingError where the new name is taken."""
+        self._store.rename_model(self.own(name, "renamed").name, new_name)
+
     def drop(self, name: str) -> bool:
         """``DROP MODEL``; whether it was there."""
         return self._store.drop_model(name)
+
+    def own(self, name: str, verb: str) -> ModelSpec:
+        """A model of CREATE MODEL.
+
+        Raises
+        ------
+        BindError : there is no such model. OperationalError : it is another kind, which cannot be what ``verb`` says.
+        """
+        spec = self.find(name)
+        if all(m.name.lower() != spec.name.lower() for m in self._store.models()):
+            if spec.provider == REGISTERED:
+                raise OperationalError(f"{spec.name} was registered from Python and cannot be {verb} in SQL.")
+            raise OperationalError(
+                f"{spec.name} is built in and cannot be {verb}; CREATE MODEL {spec.name} USING … hides it."
+            )
+        return spec
 
     def find(self, name: str) -> ModelSpec:
         """A catalogue entry, by name in any case."""
@@ -78,11 +124,12 @@ class ModelPool:
         spec = self.find(name)
         s = self._settings
         options = json.dumps(dict(spec.options), sort_keys=True, default=str)
-        key = (spec.name, spec.provider, options, s.llm_concurrency, s.llm_timeout_s, s.llm_max_retries)
+        owner = self._number if "api_key_secret" in spec.options else 0
+        key = (spec.name, spec.provider, options, s.llm_concurrency, s.llm_timeout_s, s.llm_max_retries, owner)
         with self._lock:
             if key not in self._held:
                 given = self._registered.get(spec.name)
-                self._held[key] = _acquire(key, spec) if given is None else _limited(given, key)
+                self._held[key] = _acquire(key, spec, self._secrets) if given is None else _limited(given, key)
             return self._held[key], spec
 
     def capabilities(self, name: str) -> Capabilities:
@@ -98,11 +145,11 @@ class ModelPool:
                 _release(key)
 
 
-def _acquire(key: Key, spec: ModelSpec) -> Model:
+def _acquire(key: Key, spec: ModelSpec, secrets: ReadSecret) -> Model:
     with _shared.lock:
         found = _shared.models.get(key)
         if found is None:
-            model = open_model(spec, concurrency=key[3], timeout_s=key[4], max_retries=key[5])
+            model = open_model(spec, concurrency=key[3], timeout_s=key[4], max_retries=key[5], secrets=secrets)
             found = (model, 0)
         _shared.models[key] = (found[0], found[1] + 1)
         return found[0]

@@ -45,7 +45,8 @@ class Stages:
         function = functions()[call.function]
         task = make_task(call, model)
         cache = bool(call.options["cache"])
-        caller = Caller(self._run, model, spec, site=call.site, function=call.function, cache=cache)
+        timeout = call.options.get("timeout")
+        caller = Caller(self._run, model, spec, site=call.site, function=call.function, cache=cache, timeout=timeout)
         return CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -12,12 +13,24 @@ from ..settings import Settings
 from ..store import Store
 from .model_pool import ModelPool
 
+_PROMPTS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("version", pa.int64()),
+        ("text", pa.string()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+        ("current", pa.bool_()),
+    ]
+)
+
 
 def table(name: str, store: Store, pool: ModelPool, settings: Settings) -> pa.Table:
     """A system table by its function's lower-case name."""
     match name:
         case "llm_models":
             return models(pool)
+        case "llm_prompts":
+            return _prompts(store)
         case "llm_calls":
             return store.query("calls")
         case "llm_usage":
@@ -39,6 +52,26 @@ def models(pool: ModelPool) -> pa.Table:
         for s in specs
     ]
     return pa.Table.from_pylist(rows, schema=_strings("name", "provider", "options"))
+
+
+def current_prompts(store: Store) -> pa.Table:
+    """``SHOW PROMPTS``: the newest version of each."""
+    table = _prompts(store)
+    return table.filter(table.column("current")).drop_columns(["current"])
+
+
+def _prompts(store: Store) -> pa.Table:
+    rows = [
+        {
+            "name": p.name,
+            "version": p.version,
+            "text": p.text,
+            "created_at": datetime.fromtimestamp(p.created_at, UTC),
+            "current": p.current,
+        }
+        for p in store.prompts.all()
+    ]
+    return pa.Table.from_pylist(rows, schema=_PROMPTS)
 
 
 def _settings(settings: Settings) -> pa.Table:

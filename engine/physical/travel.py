@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..plan.nodes import Plan
 from ..plan.walk import columns
-from .carried import carried, carrying
+from .carried import arriving, carrying
 
 
 def travelling(sql: str, plan: Plan) -> str:
@@ -24,9 +24,9 @@ def restored(name: str, plan: Plan) -> str:
 
 
 def survives(type_text: str) -> bool:
-    """Whether values of a type come out of Arrow as they went in."""
+    """Whether values of a type come out of Arrow as what they went in."""
     return not _changed(type_text)
 
 
 def _changed(type_text: str) -> bool:
-    return type_text == "JSON" or carried(type_text) != type_text
+    return type_text == "JSON" or arriving(type_text) != type_text

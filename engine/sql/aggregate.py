@@ -10,6 +10,7 @@ from ..plan.nodes import Relation
 from .aggregates_at import aggregate_arguments, aggregates_in
 from .bind_block import BlockBinder
 from .grouping import bind_grouping, upper_conjuncts
+from .keys import key_of
 from .scope import NotLiftableError
 from .select import bind_rows, fixed_names, project
 from .tokens import Range
@@ -29,6 +30,8 @@ def bind_aggregate(binder: BlockBinder, conditions: list[Range]) -> Relation:
     if not binder.items:
         raise NotLiftableError("a FROM-first block that groups")
     groups, plain_groups = _group_items(binder)
+    binder.grouped = frozenset(key_of(binder.text.source(g)) for g in groups)
+    binder.aggregated = tuple(aggregate_arguments(binder, binder.block.clause("HAVING")))
     below = _calls_below(binder, groups, conditions)
     names = fixed_names(binder)
     if below:

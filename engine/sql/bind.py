@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from ...udfs.spec import SemanticFunction
-from ..errors import NotSupportedError
+from ..errors import NotSupportedError, ProgrammingError
 from ..plan.nodes import Column, Input, Relation
 from .aggregate import bind_aggregate, is_aggregated
 from .bind_block import BlockBinder
 from .bind_call import BoundCalls, bind_call
 from .catalog import Catalog
+from .dialects.rewrite import rewrite
 from .embed import embed
 from .joins import lift_conditions
 from .locate import LocatedCall, locate, mentions
@@ -22,16 +23,17 @@ from .query import Block, Cte, Query, parse_block, parse_query, subqueries
 from .scope import NotLiftableError, Scope, rejected
 from .select import bind_select, check_counts
 from .splice import Splice
-from .stand_in import result_columns, statement_range
+from .stand_in import is_query, result_columns, statement_range
 from .tokens import Range, Text
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A bound statement. ``embedded`` says why its calls could not be lifted ("" when they were)."""
+    """A bound statement. ``embedded`` says why its calls could not be lifted ("" when they were); ``notices`` are for the user."""
 
     plan: Relation
     embedded: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def bind(sql: str, catalog: Catalog) -> Bound | None:
@@ -46,7 +48,21 @@ def bind(sql: str, catalog: Catalog) -> Bound | None:
     if not mentions(sql, functions):
         return None
     text = Text(sql)
-    located = locate(text, text.all(), functions)
+    spoken = rewrite(text, catalog)
+    if spoken is None:
+        return _bind(text, catalog)
+    rewritten = Text(spoken.sql)
+    try:
+        bound = _bind(rewritten, catalog) or Bound(_without_calls(rewritten, catalog))
+    except ProgrammingError as error:
+        raise spoken.about_original(error) from None
+    columns = tuple(replace(c, name=spoken.name(c.name)) for c in bound.plan.columns)
+    return replace(bound, plan=replace(bound.plan, columns=columns), notices=spoken.notices)
+
+
+def _bind(text: Text, catalog: Catalog) -> Bound | None:
+    """The plan of a statement whose calls are all in our own words."""
+    located = locate(text, text.all(), catalog.functions)
     if not located:
         return None
     _refuse_definitions(text, located)
@@ -56,6 +72,15 @@ def bind(sql: str, catalog: Catalog) -> Bound | None:
         return Bound(_agreed(StatementBinder(text, calls, catalog).bind(), columns))
     except NotLiftableError as reason:
         return Bound(embed(text, calls, columns), str(reason))
+
+
+def _without_calls(text: Text, catalog: Catalog) -> Relation:
+    """A statement that asks no model once it is rewritten (``LLM_RRF``): DuckDB's business, but not in the user's words."""
+    whole = statement_range(text)
+    columns = result_columns(text, {}, catalog)
+    if not columns and is_query(text):
+        columns = tuple(Column(n, t, n) for n, t in catalog.describe(text.source(whole)))
+    return Relation(text.source(whole), (), columns, session=True)
 
 
 def _refuse_definitions(text: Text, located: list[LocatedCall]) -> None:

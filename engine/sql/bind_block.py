@@ -17,6 +17,7 @@ from .catalog import Catalog
 from .guards import Guard, visit_calls
 from .items import Item, select_items
 from .keys import key_of, name_of, within
+from .liftable import check_collations, check_types, check_words
 from .names import Names, stub
 from .place_call import place_call
 from .query import Block
@@ -57,6 +58,7 @@ class BlockBinder:
         self.text, self.block, self.scope, self.catalog, self.names = text, block, scope, catalog, names
         self.splice, self.calls = splice, calls
         self.starts = frozenset(calls)
+        check_words(text, block)
         tree = parse_ast(text, block.whole)
         if lambda_calls(text, block.whole, tree, self.starts):
             raise NotLiftableError("a call stands inside a lambda")
@@ -64,7 +66,10 @@ class BlockBinder:
         self.items = select_items(text, block, tree, calls)
         self.aliases = {i.name.lower(): i for i in self.items if i.name and i.aliased}
         self.from_range = block.clause("FROM")
+        check_collations(text, self.from_sql(), scope, catalog)
         self.leaves: dict[str, Column] = {}
+        self.grouped: frozenset[str] = frozenset()
+        self.aggregated: tuple[Range, ...] = ()
         self.done: dict[int, Column] = {}
         self.covered: set[int] = set()
         self.collected: dict[int, Column] = {}
@@ -137,23 +142,32 @@ class BlockBinder:
         self.add_calls(where)
         self.plan = Filter(self.plan, self.splice.expr(where))
 
-    def resolve_aliases(self, where: Range) -> None:
+    def resolve_aliases(self, where: Range, inside: tuple[Item, ...] = ()) -> None:
         """Put select items in the place of names that are theirs.
 
-        ``WHERE s > 0.5`` may name a select item: its calls come first, its expression takes the name's place."""
+        ``WHERE s > 0.5`` may name a select item: its calls come first, its expression takes the name's place. In the
+        expression of ``x + 1 AS x``, which ``inside`` lists, x is the column.
+        """
         for reference in self.references_in(where):
             item = self.alias(reference)
-            if item is None or key_of(self.text.source(reference)) in self.leaves:
+            if item is None or item in inside or self._is_column(reference):
                 continue
-            self.resolve_aliases(item.core)
+            self.resolve_aliases(item.core, (*inside, item))
             self.add_calls(item.core)
             expr = self.splice.expr(item.core)
             self.splice.replace(reference, f"({expr.sql})", expr.uses)
+
+    def _is_column(self, reference: Range) -> bool:
+        """Whether a name of a select item means a column nevertheless: one of FROM, a group's, an aggregate's argument."""
+        key = key_of(self.text.source(reference))
+        grouped = key in self.grouped or any(within(reference, a) for a in self.aggregated)
+        return key in self.leaves or (grouped and within(reference, self.block.clause("HAVING")))
 
     # --- the end ------------------------------------------------------------------------------------------------
 
     def finish(self, projection: Projection) -> Relation:
         """The user's SELECT over the plan so far: on a private connection if it stands alone, else on the user's."""
+        check_types(columns(self.plan))
         name = self.names.fresh("in")
         sql = projection.sql.replace(INPUT, name)
         entry = f"{name} AS ({stub(columns(self.plan))})"

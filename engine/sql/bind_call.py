@@ -10,54 +10,15 @@ from typing import Any
 
 import duckdb
 
-from ...udfs.spec import DYNAMIC, Arguments, Option, Parameter, SemanticFunction
+from ...udfs.spec import DYNAMIC, Arguments, Parameter, SemanticFunction
 from ..errors import BindError, Position
 from ..types import VARCHAR, SqlType, details_type
 from .catalog import Catalog
+from .common_options import common_options
 from .locate import LocatedCall, position
+from .prompt_names import with_prompt
 from .tokens import Range, Text
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("takes a non-empty string")
-    return value
-
-
-def _on_error(value: Any) -> str:
-    if value not in ("null", "fail", "details"):
-        raise ValueError("takes 'null', 'fail' or 'details'")
-    return str(value)
-
-
-def _temperature(value: Any) -> float:
-    if isinstance(value, bool) or not 0 <= float(value) <= 2:
-        raise ValueError("takes a number from 0 to 2")
-    return float(value)
-
-
-def _max_tokens(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value or int(value) < 1:
-        raise ValueError("takes a whole number of tokens, at least 1")
-    return int(value)
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("takes true or false")
-    return value
-
-
-COMMON_OPTIONS = (
-    Option("model", _text, "model to ask, by its name in SHOW MODELS"),
-    Option(
-        "on_error", _on_error, "what a failed row becomes: 'null', 'fail' or 'details' (a STRUCT of value and error)"
-    ),
-    Option("temperature", _temperature, "0 (always the likeliest answer) to 2"),
-    Option("max_tokens", _max_tokens, "length cap of an answer, in tokens"),
-    Option("cache", _boolean, "reuse stored answers"),
-)
-
+from .tried import with_try
 
 # ``{{`` and ``}}`` are literal braces.
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{\s*([^\W\d]\w*(?:\.[^\W\d]\w*)?)\s*\}")
@@ -91,7 +52,7 @@ def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
     """
     function = located.function
     _check_count(text, located)
-    options = _options(text, located, catalog)
+    options = with_try(text, located, _options(text, located, catalog))
     capabilities = _capabilities(text, located, catalog, options)
     constants = tuple(
         _constant(text, argument, parameter, catalog)
@@ -150,7 +111,7 @@ def _check_count(text: Text, located: LocatedCall) -> None:
 
 def _options(text: Text, located: LocatedCall, catalog: Catalog) -> dict[str, Any]:
     function, settings = located.function, catalog.settings
-    known = {o.name: o for o in (*COMMON_OPTIONS, *function.options)}
+    known = {o.name: o for o in (*common_options(function), *function.options)}
     model = settings.llm_model if function.model_kind == "generate" else settings.llm_embedding_model
     values: dict[str, Any] = {"model": model, "on_error": settings.llm_on_error, "cache": settings.llm_cache}
     for name, where in located.options.items():
@@ -159,6 +120,7 @@ def _options(text: Text, located: LocatedCall, catalog: Catalog) -> dict[str, An
             message = f"{function.sql_name} has no option {name}; it takes {', '.join(sorted(known))}."
             raise BindError(message, position(text, Range(where.lo - 2, where.lo - 1)), name, near)
         value = _evaluate(text, where, catalog, f"option {name} of {function.sql_name}")
+        value = with_prompt(value, name, position(text, where), catalog.prompts)
         try:
             values[name] = known[name].check(value)
         except (ValueError, TypeError) as error:
@@ -184,7 +146,21 @@ def _capabilities(text: Text, located: LocatedCall, catalog: Catalog, options: M
 
 def _constant(text: Text, where: Range, parameter: Parameter, catalog: Catalog) -> Any:
     literal = where.hi - where.lo == 1 and text.tokens[where.lo].quoted and text.word(where.lo)[:1] != '"'
-    return _evaluate(text, where, catalog, parameter.name) if literal or parameter.kind == "constant" else DYNAMIC
+    if not literal and (parameter.kind != "constant" or (parameter.dynamic and not _is_constant(text, where, catalog))):
+        return DYNAMIC
+    value = _evaluate(text, where, catalog, parameter.name)
+    return with_prompt(value, parameter.name, position(text, where), catalog.prompts)
+
+
+def _is_constant(text: Text, where: Range, catalog: Catalog) -> bool:
+    # A subquery belongs to the query's own moment, not to binding: EXPLAIN must not read another state than the query.
+    if any(text.word(i) in ("SELECT", "FROM") for i in range(where.lo, where.hi)):
+        return False
+    try:
+        catalog.constant(text.source(where))
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _evaluate(text: Text, where: Range, catalog: Catalog, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import duckdb
 from ...udfs.models.base import Capabilities
 from ...udfs.spec import SemanticFunction
 from ..settings import Settings
+from ..store import StoredPrompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,10 @@ class Catalog(Protocol):
 
     def constant(self, sql: str) -> Any:
         """The value of an expression without columns."""
+        ...
+
+    def prompts(self) -> Sequence[StoredPrompt]:
+        """Every version of every prompt that calls may refer to."""
         ...
 
     def capabilities(self, model: str) -> Capabilities:

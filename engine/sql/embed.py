@@ -9,6 +9,7 @@ from .locate import LocatedCall
 from .names import Names
 from .splice import Splice, words
 from .tokens import Text
+from .tried import lone_try
 
 
 def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relation:
@@ -19,6 +20,8 @@ def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relatio
         bound = calls[start]
         output = Column(names.fresh("s"), bound.type.text, words(text, bound.located.whole))
         look_up = f"__anser_{output.name}({', '.join(_arguments(splice, bound)) or '0'})"
+        if word := lone_try(text, bound.located.whole):
+            splice.replace(word, "")
         splice.replace(bound.located.whole, f"CAST({look_up} AS {output.type})" if needs_cast(bound.type) else look_up)
         made.append(
             SemanticCall(

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...udfs.spec import SemanticFunction
-from ..errors import BindError, Position
-from .tokens import NOTHING, Range, Text
+from ..errors import BindError
+from .call_text import position, read_call
+from .tokens import Range, Text
+
+__all__ = ["LocatedCall", "locate", "mentions", "position"]
+
+
+# A quick look over characters, at what stands in every call of ours or of a dialect; tokens decide.
+_MARKS = re.compile(r"LLM_|\b(?:AI_|AI\s*\.|SEM_|(?:PROMPT|EMBEDDING|FUSION_RRF)\s*(?:\(|/\*|--))")
+
+
+# Before a parenthesis that lists columns: INSERT INTO llm_log (a). A misspelt function in a JOIN's ON is left to DuckDB, too.
+_NAMES_A_TABLE = frozenset(["TABLE", "INTO", "EXISTS", "ON", "REFERENCES", "COPY", "VIEW", "WITH", "RECURSIVE"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,71 +58,40 @@ def locate(text: Text, where: Range, functions: Mapping[str, SemanticFunction]) 
         function = functions.get(text.word(index))
         if function is not None:
             found.append(_call(text, index, function))
-        elif text.word(index).startswith("LLM_"):
+        elif text.word(index).startswith("LLM_") and text.word(index - 1) not in _NAMES_A_TABLE:
             raise _unknown(text, index, functions)
     return found
-
-
-def position(text: Text, where: Range) -> Position:
-    """The place of a range in the user's SQL."""
-    return Position(text.sql, *text.span(where))
 
 
 def mentions(sql: str, functions: Mapping[str, SemanticFunction]) -> bool:
     """A quick look whether the statement may hold a semantic call; plain SQL need not even be tokenised."""
     upper = sql.upper()
-    return "LLM_" in upper or any(name in upper for name in functions)
+    return _MARKS.search(upper) is not None or any(name in upper for name in functions)
 
 
 def _call(text: Text, index: int, function: SemanticFunction) -> LocatedCall:
-    opening = index + 1
-    inner = text.inside(opening)
-    distinct = text.word(inner.lo) == "DISTINCT"
-    if distinct:
-        inner = Range(inner.lo + 1, inner.hi)
-    order = next((i for i in text.top(inner) if text.word(i) == "ORDER BY"), inner.hi)
-    order_by = Range(order + 1, inner.hi) if order < inner.hi else NOTHING
-    arguments, options = _arguments(text, Range(inner.lo, order))
-    end = text.partner[opening] + 1
-    filtered = NOTHING
-    if text.word(end) == "FILTER" and text.word(end + 1) == "(":
-        content = text.inside(end + 1)
-        filtered = Range(content.lo + (text.word(content.lo) == "WHERE"), content.hi)
-        end = text.partner[end + 1] + 1
-    whole = Range(index, end)
-    if text.word(end) == "OVER":
+    written = read_call(text, index, index + 1)
+    if text.word(written.whole.hi) == "OVER":
         raise BindError(
             f"{function.sql_name} cannot have an OVER clause. Compute it in a subquery and use the window above it.",
-            position(text, whole),
+            position(text, written.whole),
             name=function.sql_name,
         )
-    if function.kind == "scalar" and (distinct or order_by or filtered):
+    if function.kind == "scalar" and (written.distinct or written.order_by or written.filter):
         raise BindError(
             f"{function.sql_name} is not an aggregate: DISTINCT, ORDER BY and FILTER have no meaning in it.",
-            position(text, whole),
+            position(text, written.whole),
             name=function.sql_name,
         )
-    return LocatedCall(function, whole, arguments, options, distinct, order_by, filtered)
-
-
-def _arguments(text: Text, inner: Range) -> tuple[tuple[Range, ...], dict[str, Range]]:
-    positional: list[Range] = []
-    named: dict[str, Range] = {}
-    for part in text.split(inner):
-        if not part:
-            raise BindError(
-                "An argument is missing here.", Position(text.sql, text.tokens[part.lo].start, text.tokens[part.lo].end)
-            )
-        if text.word(part.lo + 1) in (":=", "=>"):
-            name = text.source(Range(part.lo, part.lo + 1)).strip('"').lower()
-            if name in named:
-                raise BindError(f"{name} is given twice.", position(text, part), name=name)
-            named[name] = Range(part.lo + 2, part.hi)
-        elif named:
-            raise BindError("A positional argument cannot follow a named one.", position(text, part))
-        else:
-            positional.append(part)
-    return tuple(positional), named
+    return LocatedCall(
+        function,
+        written.whole,
+        written.arguments,
+        written.options,
+        written.distinct,
+        written.order_by,
+        written.filter,
+    )
 
 
 def _unknown(text: Text, index: int, functions: Mapping[str, SemanticFunction]) -> BindError:

@@ -18,6 +18,7 @@ PREVIEW_CHARS = 200
 SECRET_OPTION = re.compile(
     r"(api_?)?key|.*(token|password|passwd|secret|credentials?|authorization|headers)", re.IGNORECASE
 )
+SECRET_NAME = "api_key_secret"  # holds the name of a DuckDB secret, as api_key_env holds that of a variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,15 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """A row that became NULL, and why. ``input_preview`` is kept to 200 characters."""
+    """A row that became NULL, and why.
+
+    Parameters
+    ----------
+    input_preview : the row's inputs, kept to 200 characters. error : the message.
+    row_number : which row of those that reached the call it was, from 1; ``None`` where rows have no order.
+    input_digest : equal for equal inputs of the call; ``None`` if there is none.
+    tries : model calls made for it, retries included; ``None`` if it is not known.
+    """
 
     at: float
     query_id: str
@@ -66,6 +75,9 @@ class RowError:
     model: str
     input_preview: str
     error: str
+    row_number: int | None = None
+    input_digest: str | None = None
+    tries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +140,7 @@ def refuse_secrets(options: Mapping[str, OptionValue]) -> None:
     >>> refuse_secrets({"api_key_env": "OPENAI_API_KEY", "max_tokens": 5})
     """
     for name in options:
-        if SECRET_OPTION.fullmatch(name):
+        if SECRET_OPTION.fullmatch(name) and name != SECRET_NAME:
             raise ProgrammingError(
                 f"option {name!r} would write a secret to disk. Put the secret in an environment variable and give the "
                 "variable's name: api_key_env = 'NAME_OF_THE_VARIABLE'."

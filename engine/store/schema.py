@@ -27,8 +27,21 @@ VERSION_1 = (
         created_at REAL NOT NULL)""",
 )
 
+VERSION_2 = (
+    "ALTER TABLE errors ADD COLUMN row_number INTEGER",
+    "ALTER TABLE errors ADD COLUMN input_digest TEXT",
+    "ALTER TABLE errors ADD COLUMN tries INTEGER",
+    """CREATE TABLE prompts (
+        name TEXT NOT NULL COLLATE NOCASE, version INTEGER NOT NULL, text TEXT NOT NULL, created_at REAL NOT NULL,
+        PRIMARY KEY (name, version))""",
+    # AUTOINCREMENT: numbers of deleted rows must not come back, for the oldest are found by number.
+    """CREATE TABLE queries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, query_id TEXT NOT NULL UNIQUE, at REAL NOT NULL, sql TEXT NOT NULL,
+        settings TEXT NOT NULL, refusal TEXT NOT NULL)""",
+)
+
 # Entry i takes version i to i + 1. Append; never edit an entry that was released.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1,)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2)
 
 
 def check_ours(connection: sqlite3.Connection, where: str) -> None:

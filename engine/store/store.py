@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from ..errors import InterfaceError, ProgrammingError
 from .files import Handle, Synchronous, connect, open_store, translated
+from .prompts import Prompts
+from .queries import Queries
 from .records import (
     CALL_COLUMNS,
     ERROR_COLUMNS,
@@ -28,6 +30,7 @@ from .records import (
     error_row,
     refuse_secrets,
 )
+from .tables import Rows, T
 from .views import ViewName, read_usage, read_view
 from .writer import Writer
 
@@ -168,13 +171,47 @@ class Store:
 
         return self._writer.submit(work).result()
 
+    def rename_model(self, name: str, new_name: str) -> bool:
+        """Give a model another name; false if there is none of that name.
+
+        Raises
+        ------
+        ProgrammingError : the new name is taken.
+        """
+
+        def work(connection: sqlite3.Connection) -> bool:
+            try:
+                return connection.execute("UPDATE models SET name = ? WHERE name = ?", [new_name, name]).rowcount > 0
+            except sqlite3.IntegrityError:
+                raise ProgrammingError(f"model {new_name!r} exists: drop it first with DROP MODEL") from None
+
+        return self.submit(work).result()
+
     def models(self) -> list[StoredModel]:
         """The stored models by name."""
-        self._check()
-        sql = "SELECT name, provider, options, created_at FROM models ORDER BY name"
-        with translated(self.path), self._reading.lock:
-            rows = self._reading.connection.execute(sql).fetchall()
+        rows = self.fetch("SELECT name, provider, options, created_at FROM models ORDER BY name")
         return [StoredModel(name, provider, json.loads(options), at) for name, provider, options, at in rows]
+
+    @property
+    def prompts(self) -> Prompts:
+        """Named instructions and their versions."""
+        return Prompts(self)
+
+    @property
+    def queries(self) -> Queries:
+        """Statements that had failed rows."""
+        return Queries(self)
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Run ``work`` in the writer's transaction; the future resolves once it is durable."""
+        self._check()
+        return self._writer.submit(work)
+
+    def fetch(self, sql: str, parameters: Sequence[object] = ()) -> Rows:
+        """Rows of what is committed."""
+        self._check()
+        with translated(self.path), self._reading.lock:
+            return self._reading.connection.execute(sql, parameters).fetchall()
 
     def query(self, view: ViewName, *, query_id: str | None = None, limit: int | None = None) -> pa.Table:
         """A view as an Arrow table.

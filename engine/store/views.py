@@ -61,8 +61,9 @@ VIEWS: dict[ViewName, View] = {
         "GROUP BY model, function ORDER BY model, function",
     ),
     "errors": View(
-        f"SELECT {_micros('at')}, query_id, call_site, function, model, input_preview, error FROM errors",
-        _schema(f"at time, {_WHO}, input_preview text, error text"),
+        f"SELECT {_micros('at')}, query_id, call_site, function, model, row_number, input_digest, input_preview, "
+        "error, tries FROM errors",
+        _schema(f"at time, {_WHO}, row_number int, input_digest text, input_preview text, error text, tries int"),
         "ORDER BY id DESC",
     ),
     "models": View(

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 import stamina
 
@@ -15,7 +16,7 @@ from tests.support.doors import QUERY, child, connect
 from tests.support.loopback import Fault, LoopbackServer
 
 KEYS = ["sk-planted-0123456789abcdefghij", "neither.a-shape_anyone+knows=="]
-VIEWS = ("llm_calls", "llm_errors", "llm_usage", "llm_models", "llm_settings")
+VIEWS = ("llm_calls", "llm_errors", "llm_usage", "llm_models", "llm_prompts", "llm_settings")
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +32,11 @@ def everything(con: anserdb.Connection) -> str:
         result = con.sql(f"SELECT * FROM {view}()")
         assert result is not None
         shown.append(repr(result.fetchall()))
-    models = con.sql("SHOW MODELS")
-    assert models is not None
-    return "\n".join([*shown, repr(models.fetchall())])
+    for statement in ("SHOW MODELS", "SHOW PROMPTS"):
+        result = con.sql(statement)
+        assert result is not None
+        shown.append(repr(result.fetchall()))
+    return "\n".join(shown)
 
 
 def files(folder: Path) -> bytes:
@@ -82,6 +85,102 @@ def test_the_key_is_nowhere(
     assert key.encode() not in files(tmp_path)
 
 
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_key_in_a_duckdb_secret_is_nowhere_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, key: str
+) -> None:
+    caplog.set_level("DEBUG")
+    database = duckdb.connect(config={"allow_unredacted_secrets": True})
+    told = ""
+    with (
+        LoopbackServer(fault=lambda *_: FAULTS[fault]) as server,
+        anserdb.connect(database, store=tmp_path / "s.anser", llm_model="remote", llm_max_retries=1) as con,
+    ):
+        con.sql(f"CREATE SECRET llm_key (TYPE http, BEARER_TOKEN '{key}')")
+        con.sql(f"CREATE MODEL remote USING openai (base_url '{server.base_url}', api_key_secret 'llm_key')")
+        con.sql("CREATE PROMPT say AS 'say'")
+        con.sql("CREATE TABLE t AS SELECT i AS id, 'body ' || i || '.' AS body FROM range(20) r(i)")
+        result = con.sql(QUERY.replace("'say'", "'@say'"))
+        assert result is not None
+        try:
+            told += repr(result.fetchall())
+        except anserdb.Error as error:
+            told += "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+        told += repr(result) + repr(result.notices) + repr(result.progress) + result.explain() + everything(con)
+        told += repr(con.sql("SELECT * FROM duckdb_secrets()"))
+        assert server.stats.headers[0]["Authorization"] == f"Bearer {key}"
+    database.close()
+    assert key not in told
+    assert key not in caplog.text
+    assert key.encode() not in files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "secret", "words"),
+    [
+        ({}, "CREATE SECRET k (TYPE http, BEARER_TOKEN '{key}')", "allow_unredacted_secrets"),
+        ({"allow_unredacted_secrets": True}, "SELECT 1", "There is no secret k: CREATE SECRET k"),
+        ({"allow_unredacted_secrets": True}, "CREATE SECRET k (TYPE http, HTTP_PROXY 'x')", "holds no key"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_says_what_to_do(config: dict[str, object], secret: str, words: str) -> None:
+    database = duckdb.connect(config=config)  # type: ignore[arg-type]
+    with (
+        LoopbackServer() as server,
+        anserdb.connect(database, store=":memory:", llm_model="remote", llm_on_error="fail") as con,
+    ):
+        con.sql(secret.format(key=KEYS[0]))
+        con.sql(f"CREATE MODEL remote USING openai (base_url '{server.base_url}', api_key_secret 'k')")
+        result = con.sql("SELECT LLM_COMPLETE('say', 'x')")
+        assert result is not None
+        with pytest.raises(anserdb.OperationalError, match=words) as caught:
+            result.fetchall()
+        assert not server.stats.headers
+        assert KEYS[0] not in "".join(traceback.format_exception(caught.value))
+    database.close()
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE SECRET k (TYPE http, BEARER_TOKEN '{key}' oops)",
+        "CREATE SECRET k (TYPE http, BEARER_TOKN '{key}')",
+        "CREATE SECRET k TYPE '{key}'",
+        "CREATE SECRET k (TYPE http, BEARER_TOKEN '{key}",
+        "CREATE SECRET k (TYPE http, BEARER_TOKEN '{key}' || x)",
+        "CREATE SECRET k (TYPE http, VERIFY_SSL '{key}')",
+        "CREATE SECRET k (TYPE http, EXTRA_HTTP_HEADERS '{key}')",
+        "-- llm_key\nCREATE PERSISTENT SECRET llm_key (TYPE 'http', BEARER_TOKEN '{key}', SCOPE 1, SCOPE 2)",
+    ],
+)
+def test_errors_about_secrets_do_not_repeat_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, statement: str, key: str
+) -> None:
+    with anserdb.connect(store=tmp_path / "s.anser") as con:
+        with pytest.raises(anserdb.Error) as caught:
+            con.sql(statement.format(key=key))
+        assert key not in str(caught.value) + repr(vars(caught.value)) + repr(caught.value.__cause__)
+        assert key not in "".join(traceback.format_exception(caught.value)).replace(statement.format(key=key), "")
+    assert key not in caplog.text
+    assert key.encode() not in files(tmp_path)
+
+
+def test_a_statement_with_a_key_in_it_is_not_kept_for_a_retry(tmp_path: Path) -> None:
+    with anserdb.connect(store=tmp_path / "s.anser", llm_model="bad") as con:
+        con.sql("CREATE MODEL bad USING scripted (fail_ratio 1)")
+        asked = con.sql(f"SELECT LLM_COMPLETE('say', body) FROM (VALUES ('x')) t(body) WHERE body <> '{KEYS[0]}'")
+        assert asked is not None
+        assert asked.fetchall() == [(None,)]
+        found = con.sql("SELECT query_id FROM llm_errors()")
+        assert found is not None
+        (query_id,) = found.fetchall()[0]
+        with pytest.raises(anserdb.NotSupportedError, match="seems to hold a key"):
+            con.sql(f"CALL llm_retry('{query_id}')")
+    assert KEYS[0].encode() not in files(tmp_path)
+
+
 def test_an_answer_that_repeats_the_key_is_the_servers_own_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +194,50 @@ def test_an_answer_that_repeats_the_key_is_the_servers_own_word(
         assert result is not None
         assert result.fetchone() == (0, "no key here")
         assert KEYS[0] not in everything(con)
+
+
+MISPLACED = [
+    "CREATE MODEL m USING openai (api_key '{key}')",
+    "CREATE OR REPLACE MODEL m USING openai (model 'x', api_key_env '{key}')",
+    "CREATE MODEL m USING openai (api_key_secret '{key}')",
+    "CREATE MODEL m USING openai (base_url 'http://u:{key}@127.0.0.1:1/v1')",
+    "CREATE MODEL m USING openai api_key '{key}'",
+    "CREATE MODEL m USING openai (api_key '{key}' || x)",
+    "CREATE MODEL m USING openai (api_key '{key}')) then",
+    "CREATE MODEL m USING openai (api_key '{key}' 'twice",
+    "CREATE MODEL m USING opnai (api_key '{key}')",
+    "ALTER MODEL mine SET (api_key '{key}')",
+    "ALTER MODEL mine SET (token '{key}')",
+    "ALTER MODEL mine STE (api_key_env '{key}')",
+    "CALL llm_create_model('m', {{provider: 'openai', api_key: '{key}'}})",
+    "CALL llm_alter_model('mine', {{api_key: '{key}'}})",
+    "CALL llm_create_modl('m', {{api_key: '{key}'}})",
+    "CALL llm_retry('id', '{key}')",
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("statement", MISPLACED)
+def test_a_key_in_the_wrong_place_of_any_statement_is_not_repeated(tmp_path: Path, statement: str, key: str) -> None:
+    with anserdb.connect(store=tmp_path / "s.anser") as con:
+        con.sql("CREATE TABLE t AS SELECT 1 AS id, 'x' AS body")
+        con.sql("CREATE MODEL mine USING openai (model 'x')")
+        with pytest.raises(anserdb.Error) as caught:
+            con.sql(statement.format(key=key))
+        error = caught.value
+        assert key not in str(error) + repr(error) + repr(vars(error))
+        assert key not in "".join(traceback.format_exception_only(error))
+        assert key not in everything(con)
+    assert key.encode() not in files(tmp_path)
+
+
+def test_a_prompt_that_holds_a_key_is_refused(tmp_path: Path) -> None:
+    with anserdb.connect(store=tmp_path / "s.anser") as con:
+        for statement in ("CREATE PROMPT p AS 'use {key} for it'", "CALL llm_create_prompt('p', 'use {key} for it')"):
+            with pytest.raises(anserdb.ProgrammingError, match="seems to hold a key") as caught:
+                con.sql(statement.format(key=KEYS[0]))
+            assert KEYS[0] not in str(caught.value) + repr(vars(caught.value))
+    assert KEYS[0].encode() not in files(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ from anserdb.udfs.models.base import Capabilities, ChoiceAnswer, Embed, JsonAnsw
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.reader import shown_values
 
+CONSTANTS = {"French"}
+"""What a plain connection shows as an input although it is a literal."""
+
 
 def by_value_model() -> ScriptedModel:
     """Without probabilities: with them, calibration would ask about inputs that no row has."""
@@ -24,7 +27,7 @@ def _number(text: str) -> int:
 def _answer(request: Request) -> Any:
     if isinstance(request, Embed):
         return [(_number(f"{i}{request.text}") % 16 - 7.5) / 8 for i in range(4)]  # exact as FLOAT
-    number = _number("|".join(shown_values(request)))
+    number = _number("|".join(value for value in shown_values(request) if value not in CONSTANTS))
     match request.answer:
         case ChoiceAnswer(choices):
             return choices[number % len(choices)]
@@ -47,7 +50,8 @@ def _value(schema: dict[str, Any], number: int) -> Any:
                 name: _value(part, number // (i + 1)) for i, (name, part) in enumerate(schema["properties"].items())
             }
         case "array":
-            return [_value(schema["items"], number)]
+            # No list of spans: words that do not stand in the text would be asked for again.
+            return [] if "properties" in schema["items"] else [_value(schema["items"], number)]
         case "integer":
             return number % 7
         case "number":

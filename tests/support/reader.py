@@ -52,7 +52,8 @@ def read(request: Request) -> str:
 
 def shown_values(request: Generate) -> list[str]:
     """The inputs in a request, as the model is shown them."""
-    user = request.user.rpartition("\n\n")[2]
+    parts = request.user.split("\n\n")  # a question may stand before the inputs, or after them
+    user = next((part for part in reversed(parts) if re.match(r"[^:\n]+:", part)), parts[-1])
     return [match[1] for match in re.finditer(r"^[^:\n]+: ?(.*(?:\n  .*)*)$", user, re.M)]
 
 

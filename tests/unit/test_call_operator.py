@@ -120,7 +120,7 @@ async def test_a_failure_that_is_not_about_the_row_fails_the_query_at_once(store
     refused = ModelError("wrong key")
     refused.hopeless = True
     run, model = new_run(store), shouter(("b", refused))
-    with pytest.raises(ModelError, match="^wrong key$"):
+    with pytest.raises(ModelError, match=r"^wrong key$"):
         await answers(texts(["a", "b", "c"]), stage_of(run, model), run)
 
 

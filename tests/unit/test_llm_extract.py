@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from decimal import Decimal
 from typing import Any
@@ -114,3 +115,69 @@ def test_options_reach_the_request() -> None:
     call, _ = task("LLM_EXTRACT", bound(DYNAMIC, {"a": "INT"}, temperature=0.5, max_tokens=33))
     request = call.requests(["x"])[0]
     assert (request.temperature, request.max_tokens) == (0.5, 33)
+
+
+NESTED = {
+    "who": {"name": "VARCHAR", "born": "DATE"},
+    "lines": [{"price": "DECIMAL(9,2)", "kind": "ENUM('new', 'used')"}],
+    "seen": "TIMESTAMP",
+    "tags": "VARCHAR[]",
+}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        NESTED,
+        "STRUCT(who STRUCT(name VARCHAR, born DATE), lines STRUCT(price DECIMAL(9,2), kind ENUM('new', 'used'))[], "
+        "seen TIMESTAMP, tags VARCHAR[])",
+    ],
+)
+async def test_nested_types_constrain_and_come_back_typed(fields: Any) -> None:
+    answer = {
+        "who": {"name": "Ada", "born": "1815-12-10"},
+        "lines": [{"price": 24.9, "kind": "used"}, {"price": None, "kind": None}],
+        "seen": "2024-02-29T12:30:00",
+        "tags": ["late", "kettle"],
+    }
+    ask = Asker(("", json.dumps(answer)))
+    call, kind = extract(fields)
+    assert await call.run([BODY], ask) == {
+        "who": {"name": "Ada", "born": datetime.date(1815, 12, 10)},
+        "lines": [{"price": Decimal("24.90"), "kind": "used"}, {"price": None, "kind": None}],
+        "seen": datetime.datetime(2024, 2, 29, 12, 30),
+        "tags": ["late", "kettle"],
+    }
+    assert [name for name, _ in kind.fields] == list(answer)
+    schema = json.dumps(json.loads(ask.generated[0].answer.schema))  # type: ignore[union-attr]
+    assert '"enum": ["new", "used"]' in schema
+    with pytest.raises(InvalidAnswer, match=r"lines\[0\]\.kind: 'broken' is not one of 'new', 'used'"):
+        await call.run([BODY], Asker(("", json.dumps({**answer, "lines": [{"price": 1, "kind": "broken"}]}))))
+
+
+def test_descriptions_stand_beside_their_fields() -> None:
+    described = {
+        "amount": "DECIMAL(9,2) -- what the customer wants back, in euros",
+        "kind": "ENUM('a--b', 'c') -- one of ours",
+        "who": {"name": "VARCHAR -- of the sender"},
+        "lines": [{"price": "DOUBLE -- before tax"}],
+        "plain": "VARCHAR",
+    }
+    call, kind = extract(described)
+    assert kind.text == (
+        "STRUCT(amount DECIMAL(9,2), kind ENUM('a--b', 'c'), who STRUCT(\"name\" VARCHAR), lines STRUCT(price DOUBLE)[], "
+        "plain VARCHAR)"
+    )
+    system = call.requests([BODY])[0].system
+    assert "- amount: number with at most 2 decimals or null (what the customer wants back, in euros)\n" in system
+    assert 'one of "a--b", "c" or null (one of ours)\n' in system
+    assert "- who.name (of the sender)\n" in system
+    assert "- lines[].price (before tax)\n" in system
+    assert "- plain: text or null\n" in system
+
+
+def test_an_example_is_shown_as_the_model_would_answer() -> None:
+    call, _ = extract({"amount": "INTEGER", "paid": "BOOLEAN"})
+    assert call.example_answer({"amount": 5}) == '{"amount": 5, "paid": null}'
+    with pytest.raises(ValueError, match="an example is no STRUCT"):
+        call.example_answer({"amount": "a lot"})

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anserdb.engine.errors import ModelTimeout
-from anserdb.udfs.functions import llm_summarize
-from anserdb.udfs.functions.llm_summarize import CHUNK_CHARACTERS
 from anserdb.udfs.models.base import Generate, Request
 from anserdb.udfs.models.scripted import ScriptedModel
+from anserdb.udfs.prompts import folding
+from anserdb.udfs.prompts.folding import CHUNK_CHARACTERS
 from tests.support.function_call import DYNAMIC, Asker, bound, task
 
 
@@ -114,12 +114,12 @@ def test_values_that_are_no_text_are_rendered() -> None:
 @given(st.lists(st.text(st.sampled_from("ab \n")), max_size=30), st.integers(1, 12), st.integers(1, 3))
 def test_packing_drops_and_reorders_nothing(texts: list[str], limit: int, at_least: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(llm_summarize, "CHUNK_CHARACTERS", limit)
+        patch.setattr(folding, "CHUNK_CHARACTERS", limit)
         for text in texts:
-            pieces = list(llm_summarize._pieces(text))
+            pieces = list(folding.pieces(text))
             assert "".join(pieces) == text
             assert all(len(piece) <= limit for piece in pieces)
-        chunks = llm_summarize._chunks(texts, "", at_least)
+        chunks = folding.chunks(texts, "", at_least)
     assert [text for chunk in chunks for text in chunk] == texts
     assert all(len(chunk) >= at_least for chunk in chunks[:-1])
     assert all(sum(map(len, chunk)) <= limit for chunk in chunks if len(chunk) > max(1, at_least))

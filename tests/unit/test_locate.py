@@ -72,3 +72,11 @@ def test_mistakes_are_placed(sql: str, message: str, place: str) -> None:
     position = caught.value.position
     assert position is not None
     assert sql[position.start : position.end] == place
+
+
+@pytest.mark.parametrize(
+    "sql", ["CREATE TABLE llm_log (a INT)", "INSERT INTO llm_log (a) VALUES (1)", "CREATE INDEX i ON llm_log (a)"]
+)
+def test_tables_may_have_names_like_ours(sql: str) -> None:
+    text = Text(sql)
+    assert locate(text, text.all(), functions()) == []

@@ -248,6 +248,24 @@ def test_migration_goes_forward_and_keeps_what_is_there(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "shop.anser"
+    connection = sqlite3.connect(path, isolation_level=None)
+    migrate(connection, str(path), MIGRATIONS[:1])
+    connection.execute("INSERT INTO errors VALUES (1, 0.5, 'q', '1:LLM_FILTER', 'LLM_FILTER', 'm', 'text', 'boom')")
+    connection.close()
+    with Store.open(path) as store:
+        (error,) = store.query("errors").to_pylist()
+        assert (error["error"], error["row_number"], error["input_digest"], error["tries"]) == (
+            "boom",
+            None,
+            None,
+            None,
+        )
+        assert store.prompts.put("p", "text", replace=False) == 1
+        assert store.queries.find("q") is None
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "shop.anser"
     Store.open(path).close()

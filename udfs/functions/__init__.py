@@ -9,7 +9,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from ...engine.errors import InternalError
-from ..spec import SemanticFunction
+from ..spec import SemanticFunction, with_additions
 
 
 @cache
@@ -24,7 +24,7 @@ def functions() -> Mapping[str, SemanticFunction]:
     'LLM_EMBED'
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return by_name(import_module(f"{__name__}.{name}").FUNCTION for name in names)
+    return by_name(with_additions(import_module(f"{__name__}.{name}").FUNCTION) for name in names)
 
 
 def by_name(declared: Iterable[SemanticFunction]) -> Mapping[str, SemanticFunction]:

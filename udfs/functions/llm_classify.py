@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ...engine.errors import InvalidAnswer
+from ...engine.errors import BindError, DataError, InvalidAnswer
 from ...engine.types import VARCHAR, SqlType, parse_type
 from ..models.base import Capabilities, Generate, JsonAnswer, Reply, Request
 from ..prompts.inputs import DATA_RULE, fields, input_names, label
 from ..prompts.judgement import Judge, log_odds
 from ..prompts.labels import CONTENT_FREE, MAX_TOKENS, Labels, Scores, best
-from ..spec import Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
+from ..prompts.row_values import RowValues
+from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
 
 _MULTI_TOKENS = 256
+_REMEMBERED = 1000
+_LABEL_KINDS = ("list", "array", "struct", "map", "varchar")  # VARCHAR: no type is known yet
 
 
 @dataclass(slots=True)
@@ -54,6 +57,10 @@ class OneLabelTask:
         listed = ", ".join(f"{name} {prior:+.2f}" for name, prior in self.priors.items())
         return {"labels": f"gain over the prior per label: {listed} ({source})"}
 
+    def example_answer(self, output: Any) -> str:
+        """The label, as it is asked for."""
+        return self.labels.spoken(output)
+
 
 @dataclass(slots=True)
 class EachLabelTask:
@@ -87,6 +94,10 @@ class EachLabelTask:
         priors = self.priors or {}
         return {f"threshold of {name}": judge.note(priors.get(name)) for name, judge in self.judges.items()}
 
+    def example_answer(self, output: Any) -> str:
+        """Never asked for: examples are lists, and these questions are not (see ``_task``)."""
+        raise ValueError(f"an example cannot be shown as {output!r}.")
+
 
 @dataclass(frozen=True, slots=True)
 class ListTask(Unprepared):
@@ -117,6 +128,12 @@ class ListTask(Unprepared):
         """Where the labels come from."""
         return {"labels": "the model's own list"}
 
+    def example_answer(self, output: Any) -> str:
+        """The list in its object."""
+        if not isinstance(output, (list, tuple)) or not set(output) <= set(self.labels):
+            raise ValueError(f"the output of an example must be a list of some of the labels, not {output!r}.")
+        return json.dumps({"labels": list(output)}, ensure_ascii=False)
+
     def _listed(self, reply: Reply) -> list[str]:
         try:
             answered = json.loads(reply.text)["labels"]
@@ -126,6 +143,67 @@ class ListTask(Unprepared):
         if unknown := chosen - set(self.labels):
             raise InvalidAnswer(f"{sorted(unknown)[0]!r} is none of the labels.", answer=reply.text)
         return [name for name in self.labels if name in chosen]
+
+
+ClassifyTask = OneLabelTask | EachLabelTask | ListTask
+
+
+@dataclass(slots=True)
+class RowLabelsTask(Unprepared):
+    """Each row brings its labels: as many tasks as there are sets of them, each calibrated when its first row comes.
+
+    Parameters
+    ----------
+    make : the task for a set of labels. values : which arguments a row supplies.
+    """
+
+    make: Callable[[Mapping[str, str]], ClassifyTask]
+    values: RowValues
+    made: dict[tuple[tuple[str, str], ...], ClassifyTask] = field(default_factory=dict)
+
+    async def run(self, row: Sequence[Any], ask: Ask) -> Any:
+        """The label, or labels, of the row's own."""
+        task, value = self._of(row)
+        if task is None:
+            return None
+        await task.prepare(ask)
+        return await task.run((value,), ask)
+
+    def requests(self, row: Sequence[Any]) -> Sequence[Request]:
+        """The question itself; calibration comes once per set of labels."""
+        task, value = self._of(row)
+        return task.requests((value,)) if task is not None else ()
+
+    def notes(self) -> Mapping[str, str]:
+        """Where the labels come from."""
+        return {"labels": "of each row"}
+
+    def example_answer(self, output: Any) -> str:
+        """As with the labels of all rows, where only the input is a literal."""
+        declared = self.values.constants[1]
+        if declared is DYNAMIC:
+            raise ValueError("LLM_CLASSIFY takes examples only with labels that are the same for all rows.")
+        return self.make(_labels(declared)).example_answer(output)
+
+    def _of(self, row: Sequence[Any]) -> tuple[ClassifyTask | None, Any]:
+        value, declared = self.values.of(row)
+        if value is None or declared is None:
+            return None, None
+        try:
+            labels = _labels(_each_once(declared) if isinstance(declared, list) else declared)
+        except ValueError as error:
+            raise DataError(f"{error} The row has {declared!r}.") from None
+        key = tuple(labels.items())
+        if key not in self.made:
+            if len(self.made) >= _REMEMBERED:
+                self.made.clear()
+            self.made[key] = self.make(labels)
+        return self.made[key], value
+
+
+def _each_once(names: Sequence[Any]) -> list[Any]:
+    """A column's list has NULLs and repeats, which mean nothing here; in a literal they are mistakes."""
+    return [name for name in dict.fromkeys(names) if name is not None]
 
 
 def _labels(declared: Any) -> dict[str, str]:
@@ -154,13 +232,27 @@ def _type(arguments: Arguments, _: Capabilities) -> SqlType:
     return parse_type("VARCHAR[]") if arguments.options.get("multi") else VARCHAR
 
 
-def _lower(arguments: Arguments, capabilities: Capabilities) -> OneLabelTask | EachLabelTask | ListTask:
-    labels, options = _labels(arguments.constants[1]), arguments.options
+def _lower(arguments: Arguments, capabilities: Capabilities) -> ClassifyTask | RowLabelsTask:
+    declared = arguments.constants[1]
     (name,) = input_names(arguments.texts[:1])
+    if declared is not DYNAMIC and arguments.constants[0] is DYNAMIC:
+        return _task(_labels(declared), name, arguments.options, capabilities)
+    values = RowValues(arguments.constants, tuple(value is DYNAMIC for value in arguments.constants))
+    if declared is not DYNAMIC:
+        _labels(declared)
+    elif arguments.types[1].kind not in _LABEL_KINDS:
+        raise BindError(
+            f"LLM_CLASSIFY takes labels as a list, such as a column of type VARCHAR[]; {arguments.texts[1]} is "
+            f"{arguments.types[1]}."
+        )
+    return RowLabelsTask(lambda labels: _task(labels, name, arguments.options, capabilities), values)
+
+
+def _task(labels: Mapping[str, str], name: str, options: Mapping[str, Any], capabilities: Capabilities) -> ClassifyTask:
     temperature, max_tokens = options.get("temperature") or 0.0, options.get("max_tokens")
     if not options.get("multi"):
         return OneLabelTask(Labels.of(name, labels, capabilities.choice_scores, temperature, max_tokens or MAX_TOKENS))
-    if capabilities.choice_scores:
+    if capabilities.choice_scores and not options.get("examples"):  # examples are lists of labels
         judges = {known: Judge((name,), _fits(known, labels[known], name), True, temperature) for known in labels}
         return EachLabelTask(judges)
     lines = "\n".join(f"- {known}{f': {words}' if words else ''}" for known, words in labels.items())
@@ -178,7 +270,7 @@ def _fits(known: str, words: str, name: str) -> str:
 FUNCTION = SemanticFunction(
     sql_name="LLM_CLASSIFY",
     aliases=("AI_CLASSIFY", "SEM_CLASSIFY"),
-    parameters=(Parameter("input"), Parameter("labels", "constant")),
+    parameters=(Parameter("input"), Parameter("labels", "constant", dynamic=True)),
     options=(Option("multi", _multi_option, "true: every label that fits, as VARCHAR[]"),),
     returns=_type,
     lower=_lower,

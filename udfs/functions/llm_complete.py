@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...engine.types import VARCHAR, SqlType, json_schema, parse_type
+from ...engine.types import VARCHAR, SqlType, parse_type
 from ..models.base import Answer, Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names
 from ..prompts.row_values import RowValues
 from ..prompts.template import instruction
-from ..prompts.typed_answer import constraint, form_words, parse_reply
+from ..prompts.typed_answer import answer_type, constraint, form_words, parse_reply, spoken
 from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
 
 _MAX_TOKENS = 512
@@ -44,17 +44,12 @@ class CompleteTask(Unprepared):
         """Nothing worth a line."""
         return {}
 
+    def example_answer(self, output: Any) -> str:
+        """The answer in its type."""
+        return spoken(output, self.type)
+
     def _value(self, reply: Reply) -> Any:
         return parse_reply(reply, self.type)
-
-
-def _returns_option(value: Any) -> str:
-    """The type's text, if a model can answer in it."""
-    if not isinstance(value, str):
-        raise ValueError(f"returns must be a type as text, such as 'INTEGER', not {value!r}.")
-    sql_type = parse_type(value)
-    json_schema(sql_type)  # refuses types that no answer can have
-    return sql_type.text
 
 
 def _type(arguments: Arguments) -> SqlType:
@@ -86,7 +81,7 @@ FUNCTION = SemanticFunction(
     sql_name="LLM_COMPLETE",
     aliases=("AI_COMPLETE", "AI_GENERATE", "SEM_COMPLETE"),
     parameters=(Parameter("prompt", "constant"), Parameter("input", variadic=True)),
-    options=(Option("returns", _returns_option, "the type of the answer, 'VARCHAR' if not given"),),
+    options=(Option("returns", answer_type, "the type of the answer, 'VARCHAR' if not given"),),
     returns=lambda arguments, _: _type(arguments),
     lower=_lower,
     summary="The answer to a prompt about a row's values: VARCHAR, or the type that `returns` names.",

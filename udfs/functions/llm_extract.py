@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from ...engine.types import SqlType, parse_type, struct_of
 from ..models.base import Answer, Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names
 from ..prompts.row_values import RowValues
-from ..prompts.typed_answer import constraint, parse_reply, type_words
+from ..prompts.typed_answer import constraint, parse_reply, spoken, type_words
 from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
 
 _MAX_TOKENS = 512
@@ -47,20 +48,50 @@ class ExtractTask(Unprepared):
         """Nothing worth a line."""
         return {}
 
+    def example_answer(self, output: Any) -> str:
+        """The struct as JSON."""
+        return spoken(output, self.type)
+
     def _struct(self, reply: Reply) -> Any:
         return parse_reply(reply, self.type)
 
 
-def _system(sql_type: SqlType) -> str:
+def _system(sql_type: SqlType, described: Mapping[str, str]) -> str:
     # "or null" on every line, and the empty answer spelt out, are what keeps small models from inventing values:
     # on five short letters the 0.5B default model made up 1 value of 10 unstated ones, and all 10 without them
-    wanted = "\n".join(f"- {name}: {type_words(kind)} or null" for name, kind in sql_type.fields)
+    lines = [f"- {name}: {type_words(kind)} or null{_about(described, name)}" for name, kind in sql_type.fields]
+    lines += [f"- {path}{_about(described, path)}" for path in described if path not in dict(sql_type.fields)]
+    wanted = "\n".join(lines)
     empty = json.dumps(dict.fromkeys((name for name, _ in sql_type.fields)), ensure_ascii=False)
     return (
         "Extract these fields from the input. Copy values only from the input; never make one up. "
         f"A field that the input does not state is null.\n{wanted}\n"
         f"An input that states nothing gives {empty}\nAnswer with one JSON object. {DATA_RULE}"
     )
+
+
+def _about(described: Mapping[str, str], path: str) -> str:
+    return f" ({described[path]})" if path in described else ""
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """``'TYPE -- description'``; two dashes inside quotes belong to the type."""
+    dashes = next((m.start() for m in re.finditer("--", text) if text.count("'", 0, m.start()) % 2 == 0), len(text))
+    return text[:dashes].strip(), text[dashes + 2 :].strip()
+
+
+def _descriptions(declared: Any, path: str = "") -> dict[str, str]:
+    """What ``'TYPE -- description'`` says, by the path of the field."""
+    match declared:
+        case str() if path:
+            words = _parted(declared)[1]
+            return {path: words} if words else {}
+        case dict():
+            parts = (_descriptions(kind, f"{path}.{name}" if path else str(name)) for name, kind in declared.items())
+            return {name: words for part in parts for name, words in part.items()}
+        case [single]:
+            return _descriptions(single, f"{path}[]")
+    return {}
 
 
 def _struct_type(declared: Any) -> SqlType:
@@ -91,7 +122,7 @@ def _field_type(declared: Any, path: str) -> SqlType:
 
 def _named(path: str, text: str) -> SqlType:
     try:
-        return parse_type(text)
+        return parse_type(_parted(text)[0])
     except ValueError as error:
         raise ValueError(f"The field {path}: {error}") from None
 
@@ -101,7 +132,7 @@ def _lower(arguments: Arguments, _: Capabilities) -> ExtractTask:
     answer = constraint(sql_type)  # first: it refuses what cannot be asked
     return ExtractTask(
         type=sql_type,
-        system=_system(sql_type),
+        system=_system(sql_type, _descriptions(arguments.constants[1])),
         names=input_names(arguments.texts[:1]),
         values=RowValues(arguments.constants[:1], (arguments.constants[0] is DYNAMIC,)),
         answer=answer,
@@ -116,7 +147,7 @@ FUNCTION = SemanticFunction(
     parameters=(Parameter("input"), Parameter("fields", "constant")),
     returns=lambda arguments, _: _struct_type(arguments.constants[1]),
     lower=_lower,
-    summary="Fields of a text as a STRUCT of the given types, NULL where the text does not state them.",
+    summary="Fields of a text as a STRUCT: `{field: 'TYPE -- what it is'}`, NULL where the text does not state them.",
     example="""
 SELECT claim.product, claim.amount
 FROM (SELECT LLM_EXTRACT(body, {product: 'VARCHAR', refund: 'BOOLEAN', amount: 'DECIMAL(9,2)'}) AS claim

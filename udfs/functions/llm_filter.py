@@ -9,7 +9,7 @@ from typing import Any
 from ...engine.types import BOOLEAN
 from ..models.base import Capabilities, Request
 from ..prompts.inputs import input_names
-from ..prompts.judgement import MAX_TOKENS, Judge, log_odds
+from ..prompts.judgement import MAX_TOKENS, Judge, log_odds, spoken
 from ..prompts.row_values import RowValues
 from ..prompts.template import instruction
 from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
@@ -49,6 +49,10 @@ class FilterTask:
     def notes(self) -> Mapping[str, str]:
         """The threshold in use."""
         return {"threshold": self.judge.note(self.prior)}
+
+    def example_answer(self, output: Any) -> str:
+        """Yes or No."""
+        return spoken(output)
 
 
 def _lower(arguments: Arguments, capabilities: Capabilities) -> FilterTask:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from .base import Model, ModelSpec
 
 Check = Callable[[Any], Any]
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Backend:
     builtin : models that exist without ``CREATE MODEL``.
     requires : the extra that installs what it needs (``local`` for ``pip install anserdb[local]``); empty: nothing.
     local : it always runs in this process, so that its tokens cost nothing.
+    also : other names of the provider. synonyms : other names of options, and what they stand for.
     """
 
     provider: str
@@ -48,6 +49,8 @@ class Backend:
     builtin: tuple[ModelSpec, ...] = ()
     requires: str = ""
     local: bool = False
+    also: tuple[str, ...] = ()
+    synonyms: Mapping[str, str] = field(default_factory=dict)
 
 
 def text(value: Any) -> str:
@@ -134,8 +137,15 @@ def url(value: Any) -> str:
 
 def environment_name(value: Any) -> str:
     """The name of an environment variable; a key pasted in its place is refused without being repeated."""
-    if not isinstance(value, str) or not _ENVIRONMENT_NAME.match(value) or looks_like_key(value):
+    if not isinstance(value, str) or not _NAME.match(value) or looks_like_key(value):
         raise ValueError("it must be the NAME of an environment variable that holds the key, such as OPENAI_API_KEY")
+    return value
+
+
+def secret_name(value: Any) -> str:
+    """The name of a DuckDB secret; a key pasted in its place is refused without being repeated."""
+    if not isinstance(value, str) or not _NAME.match(value) or looks_like_key(value):
+        raise ValueError("it must be the NAME of a DuckDB secret that holds the key (CREATE SECRET name (…))")
     return value
 
 
@@ -147,6 +157,15 @@ def looks_like_key(value: object) -> bool:
     """
     return isinstance(value, str) and bool(_KEY.match(value.strip()))
 
+
+COMMON_OPTIONS: Mapping[str, OptionSpec] = {
+    "price_in": OptionSpec(non_negative, "US dollars per million input tokens"),
+    "price_out": OptionSpec(non_negative, "US dollars per million output tokens"),
+    "concurrency": OptionSpec(positive_integer, "most calls in flight"),
+    "rpm": OptionSpec(positive, "most requests per minute"),
+    "tpm": OptionSpec(positive, "most tokens per minute"),
+}
+"""What every model takes, because nothing of it is the backend's business."""
 
 _KEY = re.compile(
     r"(?:(?:sk|pk|rk|hf|gsk|xai|key|ghp|AIza)[-_]?[A-Za-z0-9_-]*[A-Za-z0-9]{12,}\Z)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Literal, Protocol
@@ -164,6 +164,7 @@ class Capabilities:
     concurrency : calls worth having in flight at once, when the user set no ``llm_concurrency``.
     prefix_cache : it reuses a shared prompt prefix.
     dimension : length of its embeddings, when known beforehand.
+    count_tokens : how many tokens of its own a text is, exactly and without a call; ``None``: its tokenizer is not at hand.
     """
 
     generates: bool = True
@@ -173,6 +174,7 @@ class Capabilities:
     concurrency: int = 64
     prefix_cache: bool = False
     dimension: int | None = None
+    count_tokens: Callable[[str], Awaitable[int]] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from ...engine.errors import ModelError, ModelTimeout, ModelUnavailable, RateLimited
+from .backend import looks_like_key
+from .keys import KeySource, SecretKey
 
 _SECRET = re.compile(r"(?:Bearer\s+\S+)|\b(?:sk|pk|rk|hf|gsk|xai)[-_][A-Za-z0-9_\-*.]{6,}")
 _SHOWN = 300
@@ -21,12 +23,18 @@ _SHOWN = 300
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a call went, for messages: the model's SQL name and the server's, the address, and the key's variable."""
+    """Where a call went, for messages: the model's SQL name and the server's, the address, and where the key is."""
 
     name: str
     model: str
     base_url: str
     api_key_env: str
+    secret: SecretKey | None = None
+
+    @property
+    def key(self) -> KeySource:
+        """Where the key is."""
+        return KeySource(self.api_key_env, self.secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,15 @@ def redact(words: str, *secrets: str) -> str:
         if secret:
             words = words.replace(secret, "[key hidden]")
     return _SECRET.sub("[key hidden]", words)
+
+
+def holds_key(words: str) -> bool:
+    """Whether a text seems to hold a key, so that it is better not kept.
+
+    >>> holds_key("LLM_COMPLETE('my key is sk-proj-abcdefgh01', body)"), holds_key("LLM_FILTER('is it a key?', body)")
+    (True, False)
+    """
+    return redact(words) != words or any(map(looks_like_key, re.split(r"[\s'\"`,;()=]+", words)))
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes, *secrets: str) -> Refusal:
@@ -102,16 +119,12 @@ def refused(refusal: Refusal, where: Endpoint) -> ModelError:
     said = f" The server says: {refusal.text}" if refusal.text else ""
     match refusal.status:
         case 401 | 403:
-            return _hopeless(
-                f"{_who(where)} refused the key from the environment variable {where.api_key_env}.{said}", where.name
-            )
+            return _hopeless(f"{_who(where)} refused the key from the {where.key}.{said}", where.name)
         case 404:
             hint = "Check the option model and that base_url ends in the API's version, such as /v1."
             return _hopeless(f"{_who(where)} was not found. {hint}{said}", where.name)
         case 429 if refusal.code == "insufficient_quota" or refusal.kind == "insufficient_quota":
-            return _hopeless(
-                f"{_who(where)}: the account's quota is used up; waiting does not help.{said}", where.name
-            )
+            return _hopeless(f"{_who(where)}: the account's quota is used up; waiting does not help.{said}", where.name)
         case 429:
             return RateLimited(f"{_who(where)} asks for fewer requests.{said}", where.name, refusal.retry_after_s)
         case 408 | 409:
@@ -151,6 +164,11 @@ def missing_key(where: Endpoint) -> ModelError:
         f"the option api_key_env of CREATE MODEL.",
         where.name,
     )
+
+
+def unread_secret(where: Endpoint, reason: str) -> ModelError:
+    """The database's secret cannot be read."""
+    return _hopeless(f"Model {where.name} takes its key from a DuckDB secret. {reason}", where.name)
 
 
 def _hopeless(message: str, name: str) -> ModelError:

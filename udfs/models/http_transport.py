@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ...engine.errors import ModelError, ModelUnavailable
-from .http_errors import Endpoint, Refusal, missing_key, read_refusal, redact, timed_out, unreachable
+from .http_errors import Endpoint, Refusal, missing_key, read_refusal, redact, timed_out, unreachable, unread_secret
 
 if TYPE_CHECKING:
     import aiohttp
@@ -59,6 +58,7 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._opening: asyncio.Lock | None = None
         self._proxy = _proxy(where.base_url)
+        self._key = ""  # as it was sent, to strike it out of what the server says
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST JSON and return the JSON object answered.
@@ -69,7 +69,7 @@ class HttpTransport:
         """
         status, headers, raw = await self._exchange(path, body)
         if status >= 300:
-            raise Refused(read_refusal(status, headers, raw, _key(self.where)))
+            raise Refused(read_refusal(status, headers, raw, self._key))
         return self._object(raw)
 
     async def _exchange(self, path: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
@@ -91,7 +91,7 @@ class HttpTransport:
             async with self._post(session, path, body) as response:
                 if response.status >= 300:
                     raw = await response.read()
-                    raise Refused(read_refusal(response.status, response.headers, raw, _key(self.where)))
+                    raise Refused(read_refusal(response.status, response.headers, raw, self._key))
                 async for line in response.content:
                     yield line.decode("utf-8", "replace").rstrip("\r\n")
         except Refused:
@@ -118,7 +118,7 @@ class HttpTransport:
             value = None
         if isinstance(value, dict):
             return value
-        shown = redact(raw[:80].decode("utf-8", "replace"), _key(self.where))
+        shown = redact(raw[:80].decode("utf-8", "replace"), self._key)
         where = self.where
         raise ModelUnavailable(
             f"Model {where.name}: {where.base_url} answered something that is not JSON: {shown!r}", where.name
@@ -139,13 +139,21 @@ class HttpTransport:
         self._opening = self._opening or asyncio.Lock()
         async with self._opening:
             if self._session is None:
-                headers = {"Content-Type": "application/json", **await self._extra_headers(), **self._authorization()}
+                headers = {
+                    "Content-Type": "application/json",
+                    **await self._extra_headers(),
+                    **await self._authorization(),
+                }
                 self._session = self._new_session(headers)
             return self._session
 
-    def _authorization(self) -> Mapping[str, str]:
-        if key := _key(self.where):
-            return {"Authorization": f"Bearer {key}"}
+    async def _authorization(self) -> Mapping[str, str]:
+        try:
+            self._key = await asyncio.to_thread(self.where.key.read)
+        except LookupError as error:
+            raise unread_secret(self.where, str(error.args[0])) from None
+        if self._key:
+            return {"Authorization": f"Bearer {self._key}"}
         if urlsplit(self.where.base_url).hostname in _LOOPBACK:
             return {}
         raise missing_key(self.where)
@@ -171,10 +179,6 @@ def on_this_machine(base_url: str) -> bool:
 
 def _encode(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _key(where: Endpoint) -> str:
-    return os.environ.get(where.api_key_env, "").strip()
 
 
 def _proxy(base_url: str) -> str | None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from ...engine.errors import InvalidAnswer
+from ...engine.types.json_text import json_part
 from .base import JsonValue
 
 _WRAPPER = "value"
@@ -46,7 +47,7 @@ def server_schema(text: str) -> ServerSchema:
 
 
 def read_json(answer: str, *, wrapped: bool, model: str = "") -> str:
-    """The answer as JSON text, out of a Markdown fence or the wrapper if it stands in one.
+    """The answer as JSON text, out of the words around it and out of the wrapper, if it stands in one.
 
     Raises
     ------
@@ -55,17 +56,21 @@ def read_json(answer: str, *, wrapped: bool, model: str = "") -> str:
     >>> read_json('```json\\n{"value": 3}\\n```', wrapped=True)
     '3'
     """
-    body = answer.strip()
-    if body.startswith("```"):
-        body = body.strip("`").removeprefix("json").strip()
-    try:
-        value: JsonValue = json.loads(body)
-    except ValueError as error:
-        raise InvalidAnswer(f"The model's answer is not JSON ({error}): {answer[:80]!r}", model, answer) from None
+    body, value = _json_in(answer.strip(), answer, model)
     if not wrapped:
         return body
     inner = _WRAPPED.fullmatch(body) if isinstance(value, dict) and set(value) == {_WRAPPER} else None
     return inner[1] if inner else body  # verbatim: a number keeps all its digits
+
+
+def _json_in(body: str, answer: str, model: str) -> tuple[str, JsonValue]:
+    try:
+        return body, json.loads(body)
+    except ValueError as error:
+        part = json_part(body)
+        if part != body:
+            return _json_in(part, answer, model)
+        raise InvalidAnswer(f"The model's answer is not JSON ({error}): {answer[:80]!r}", model, answer) from None
 
 
 def full_match_pattern(text: str) -> str | None:

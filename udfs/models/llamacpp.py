@@ -65,7 +65,13 @@ class LlamaCpp:
     @property
     def capabilities(self) -> Capabilities:
         """Generates and scores choices; ``concurrency`` is the number of slots."""
-        return Capabilities(choice_scores=True, local=True, concurrency=self._slots, prefix_cache=True)
+        return Capabilities(
+            choice_scores=True,
+            local=True,
+            concurrency=self._slots,
+            prefix_cache=True,
+            count_tokens=self.count_tokens,
+        )
 
     async def call(self, request: Request) -> Reply:
         """Answer one request.
@@ -88,6 +94,21 @@ class LlamaCpp:
             raise
         answer = joined(chunks, self._failure)
         return self._reply(request, answer, time.perf_counter() - started)
+
+    async def count_tokens(self, text: str) -> int:
+        """Tokens of the text alone, without what a chat template adds. Loads the model, and computes nothing with it.
+
+        Raises
+        ------
+        ModelError : the server refused. DownloadError : as for :meth:`call`.
+        """
+        engine, _ = await self._opener.opened()
+        try:
+            return await asyncio.wrap_future(engine.count_tokens(text))
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"llama.cpp could not count the tokens of a text for {self._name}: {error}", self._name
+            ) from error
 
     async def close(self) -> None:
         """Give the shared engine back; the last model on it frees its memory."""
@@ -256,5 +277,7 @@ BACKEND = Backend(
         ModelSpec("large", "llamacpp", {"path": "large"}),
     ),
     requires="local",
+    also=("llama",),
+    synonyms={"model": "path"},
     local=True,
 )

@@ -5,18 +5,22 @@ Engines are shared: every model on the same file with the same settings, in ever
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...engine.errors import DownloadError
 
+_ANSWER_S = 60
 Payload = Mapping[str, Any]
 Chunk = Mapping[str, Any]
 
@@ -35,7 +39,8 @@ class Engine:
     """llama.cpp's server on one file. Made by :func:`lease`; its methods may be called from any thread."""
 
     def __init__(self, key: EngineKey) -> None:
-        self._server: Any = _start(key)
+        self._password = secrets.token_hex(16)
+        self._server: Any = _start(key, self._password)
         self._pool = ThreadPoolExecutor(key.slots, thread_name_prefix=f"anser-{key.path.stem}")
 
     def submit(self, payload: Payload, stop: threading.Event) -> Future[list[Chunk]]:
@@ -53,13 +58,28 @@ class Engine:
             self._server.handle_chat_completions({**payload, "stream": True}, receive)
         return chunks
 
+    def count_tokens(self, text: str) -> Future[int]:
+        """Queue a count of a text's tokens; words that mark turns count as the plain text they are."""
+        return self._pool.submit(self._count, text)
+
+    def _count(self, text: str) -> int:
+        # The library hands out no tokenizer, but its server has one. No proxy stands between: urllib would ask for one.
+        address = urlsplit(str(self._server.listening_address))
+        connection = HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=_ANSWER_S)
+        with closing(connection):
+            whole = text.encode(errors="replace").decode()  # half a character is no JSON
+            body = json.dumps({"content": whole, "add_special": False, "parse_special": False})
+            headers = {"Authorization": f"Bearer {self._password}", "Content-Type": "application/json"}
+            connection.request("POST", "/tokenize", body.encode(), headers)
+            return len(json.loads(connection.getresponse().read())["tokens"])
+
     def close(self) -> None:
         """Wait for running requests, then free the memory."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._server = None
 
 
-def _start(key: EngineKey) -> Any:
+def _start(key: EngineKey, password: str) -> Any:
     # Imported here: the package is an extra, and loading it costs time that queries without a local model need not pay.
     xllamacpp: Any = import_module("xllamacpp")
     params = xllamacpp.CommonParams()
@@ -72,7 +92,7 @@ def _start(key: EngineKey) -> Any:
     )
     params.verbosity = -1
     # The server also listens on a loopback port. Nobody else has any business there: a random key, and no web page.
-    params.api_keys = [secrets.token_hex(16)]
+    params.api_keys = [password]
     params.ui = False
     try:
         return xllamacpp.Server(params)

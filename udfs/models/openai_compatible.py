@@ -15,6 +15,7 @@ from .backend import (
     one_of,
     positive,
     positive_integer,
+    secret_name,
     text,
     url,
 )
@@ -36,7 +37,7 @@ def create(spec: ModelSpec) -> Model:
     options = cast(Mapping[str, Any], spec.options)
     name = options.get("model", spec.name)
     base_url = options.get("base_url") or default_base_url()
-    where = Endpoint(spec.name, name, base_url, options.get("api_key_env", DEFAULT_KEY))
+    where = Endpoint(spec.name, name, base_url, options.get("api_key_env", DEFAULT_KEY), options.get("api_key_secret"))
     embedding = Embedding(options.get("dimension"), options.get("query_prefix", ""), options.get("passage_prefix", ""))
     capabilities = _capabilities(options)
 
@@ -96,6 +97,7 @@ BACKEND = Backend(
             url, "the server, such as http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL or OpenAI)"
         ),
         "api_key_env": OptionSpec(environment_name, f"NAME of the variable that holds the key (default {DEFAULT_KEY})"),
+        "api_key_secret": OptionSpec(secret_name, "NAME of a DuckDB secret that holds the key, in place of a variable"),
         "organization": OptionSpec(text, "the organization's id (default: OPENAI_ORG_ID)"),
         "price_in": OptionSpec(non_negative, "US dollars per million input tokens"),
         "price_out": OptionSpec(non_negative, "US dollars per million output tokens"),

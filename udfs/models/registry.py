@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -17,13 +17,15 @@ from types import MappingProxyType
 from typing import Any
 
 from ...engine.errors import BindError, NotSupportedError
-from .backend import Backend, looks_like_key
+from .backend import COMMON_OPTIONS, Backend, OptionSpec, looks_like_key
 from .base import Model, ModelSpec
+from .keys import ReadSecret, SecretKey, no_secrets
 from .wrap.limited import Limited, Pause
 from .wrap.retried import Retried
 
 ENTRY_POINTS = "anserdb.models"
 _SECRET_NAMES = frozenset({"api_key", "apikey", "key", "token", "secret", "password", "authorization"})
+_SYNONYMS = {"context": "context_tokens"}
 _PAUSES: dict[str, Pause] = {}
 
 
@@ -62,7 +64,7 @@ def builtin_models() -> Mapping[str, ModelSpec]:
 
 
 def validate(spec: ModelSpec) -> ModelSpec:
-    """The spec with cleaned option values.
+    """The spec under the provider's own name, with the options' own names and cleaned values.
 
     Raises
     ------
@@ -70,10 +72,29 @@ def validate(spec: ModelSpec) -> ModelSpec:
         key; the message never repeats such a value.
     """
     backend = _backend(spec)
-    return replace(spec, options={name: _option(spec, backend, name, value) for name, value in spec.options.items()})
+    meant = {**_SYNONYMS, **backend.synonyms}
+    cleaned = {meant.get(name, name): _option(spec, backend, name, value) for name, value in spec.options.items()}
+    return replace(spec, provider=backend.provider, options=cleaned)
 
 
-def open_model(spec: ModelSpec, *, concurrency: int | None, timeout_s: float, max_retries: int) -> Model:
+def synonyms(provider: str, names: Iterable[str]) -> frozenset[str]:
+    """The options' own names.
+
+    >>> sorted(synonyms("llamacpp", ["model", "context", "slots"]))
+    ['context_tokens', 'path', 'slots']
+    """
+    known = {**_SYNONYMS, **_backend(ModelSpec("", provider)).synonyms}
+    return frozenset(known.get(name, name) for name in names)
+
+
+def open_model(
+    spec: ModelSpec,
+    *,
+    concurrency: int | None,
+    timeout_s: float,
+    max_retries: int,
+    secrets: ReadSecret = no_secrets,
+) -> Model:
     """A model ready for calls: ``Retried(Limited(backend))``, so that no slot is held while waiting to retry.
 
     Parameters
@@ -82,6 +103,7 @@ def open_model(spec: ModelSpec, *, concurrency: int | None, timeout_s: float, ma
         model's own ``concurrency`` option is never exceeded.
     timeout_s : seconds for one attempt, unless the model has its own ``timeout_s``.
     max_retries : attempts after the first.
+    secrets : reads the secret that ``api_key_secret`` names, when the first call is made.
 
     Raises
     ------
@@ -89,7 +111,7 @@ def open_model(spec: ModelSpec, *, concurrency: int | None, timeout_s: float, ma
     """
     checked = validate(spec)
     cap = _cap(checked, concurrency)
-    model = _create(_backend(checked), _with_defaults(checked, cap, timeout_s))
+    model = _create(_backend(checked), _with_defaults(checked, cap, timeout_s, secrets))
     limited = Limited(
         model,
         cap=cap or model.capabilities.concurrency,
@@ -101,8 +123,9 @@ def open_model(spec: ModelSpec, *, concurrency: int | None, timeout_s: float, ma
 
 
 def _backend(spec: ModelSpec) -> Backend:
-    if (backend := backends().get(spec.provider)) is None:
-        near = get_close_matches(spec.provider, backends(), n=2)
+    names = {name: backend for backend in backends().values() for name in (*backend.also, backend.provider)}
+    if (backend := names.get(spec.provider)) is None:
+        near = get_close_matches(spec.provider, names, n=2)
         known = "" if near else f" Known providers: {', '.join(sorted(backends()))}."
         message = f"There is no model provider {_shown(spec.provider)}.{known}"
         raise BindError(message, name=_shown(spec.provider), candidates=near)
@@ -116,14 +139,22 @@ def _option(spec: ModelSpec, backend: Backend, name: str, value: Any) -> Any:
             f"into an environment variable and name that: api_key_env := 'OPENAI_API_KEY'.",
             name=_shown(name),
         )
-    if (option := backend.options.get(name)) is None:
-        near = get_close_matches(name, backend.options, n=2)
-        known = "" if near else f" It takes: {', '.join(sorted(backend.options)) or 'none'}."
+    known_options = _options(backend)
+    if (option := known_options.get(name)) is None:
+        near = get_close_matches(name, known_options, n=2)
+        known = "" if near else f" It takes: {', '.join(sorted(known_options))}."
         raise BindError(f"Provider {spec.provider} has no option {_shown(name)}.{known}", name=name, candidates=near)
     try:
         return option.check(value)
     except (ValueError, TypeError) as error:
         raise BindError(f"Option {name} of model {spec.name}: {error}.", name=name) from None
+
+
+def _options(backend: Backend) -> dict[str, OptionSpec]:
+    """What the backend takes, by every name."""
+    own = {**COMMON_OPTIONS, **backend.options}
+    others = {**_SYNONYMS, **backend.synonyms}
+    return own | {name: own[meant] for name, meant in others.items() if meant in own and name not in own}
 
 
 def _shown(word: str) -> str:
@@ -141,10 +172,12 @@ def _number(spec: ModelSpec, name: str) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _with_defaults(spec: ModelSpec, cap: int | None, timeout_s: float) -> ModelSpec:
+def _with_defaults(spec: ModelSpec, cap: int | None, timeout_s: float, secrets: ReadSecret) -> ModelSpec:
     options: dict[str, Any] = {"timeout_s": timeout_s, **spec.options}
     if cap is not None:
         options["concurrency"] = cap
+    if (secret := options.get("api_key_secret")) is not None:
+        options["api_key_secret"] = SecretKey(secret, secrets)
     known = _backend(spec).options
     return replace(spec, options={name: value for name, value in options.items() if name in known})
 

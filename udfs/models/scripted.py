@@ -85,7 +85,9 @@ class ScriptedModel:
         dimension: int = 16,
         name: str = "scripted",
     ) -> None:
-        default = Capabilities(embeds=True, choice_scores=True, local=True, dimension=dimension)
+        default = Capabilities(
+            embeds=True, choice_scores=True, local=True, dimension=dimension, count_tokens=count_words
+        )
         self._capabilities = capabilities or default
         self._rules, self._seed, self._delay, self._faults = tuple(rules), seed, delay, tuple(faults)
         self._fail_ratio, self._dimension, self._name = fail_ratio, self._capabilities.dimension or dimension, name
@@ -195,6 +197,15 @@ class ScriptedModel:
             ) from None
 
 
+async def count_words(text: str) -> int:
+    """This model's tokens.
+
+    >>> asyncio.run(count_words("two words"))
+    2
+    """
+    return len(text.split())
+
+
 def _matches(matcher: Matcher, text: str) -> bool:
     return bool(matcher(text)) if callable(matcher) else re.search(matcher, text) is not None
 
@@ -219,6 +230,7 @@ def create(spec: ModelSpec) -> Model:
         local=True,
         concurrency=options.get("concurrency", 64),
         dimension=dimension,
+        count_tokens=count_words,
     )
     return ScriptedModel(
         capabilities=capabilities,

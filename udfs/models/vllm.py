@@ -11,7 +11,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ...engine.errors import BindError
-from .backend import Backend, OptionSpec, boolean, environment_name, non_negative, positive, positive_integer, text, url
+from .backend import (
+    Backend,
+    OptionSpec,
+    boolean,
+    environment_name,
+    non_negative,
+    positive,
+    positive_integer,
+    secret_name,
+    text,
+    url,
+)
 from .base import Capabilities, Model, ModelSpec, Reply, Request
 from .chat_format import Dialect
 from .chat_model import ChatModel, Embedding
@@ -83,7 +94,9 @@ def create(spec: ModelSpec) -> Model:
     capabilities = _capabilities(options)
 
     def connect(address: str) -> ChatModel:
-        where = Endpoint(spec.name, name, address, options.get("api_key_env", DEFAULT_KEY))
+        where = Endpoint(
+            spec.name, name, address, options.get("api_key_env", DEFAULT_KEY), options.get("api_key_secret")
+        )
         transport = HttpTransport(where, timeout_s=options.get("timeout_s", 60.0), connections=capabilities.concurrency)
         return ChatModel(identity, capabilities, transport, Dialect(name, "structured_outputs", scores=True), embedding)
 
@@ -118,6 +131,7 @@ BACKEND = Backend(
         "args": OptionSpec(text, "more arguments for the server, such as '--max-model-len 4096'"),
         "start_timeout_s": OptionSpec(positive, "seconds until the server must be ready (default 600)"),
         "api_key_env": OptionSpec(environment_name, f"NAME of the variable that holds the key (default {DEFAULT_KEY})"),
+        "api_key_secret": OptionSpec(secret_name, "NAME of a DuckDB secret that holds the key, in place of a variable"),
         "price_in": OptionSpec(non_negative, "US dollars per million input tokens"),
         "price_out": OptionSpec(non_negative, "US dollars per million output tokens"),
         "concurrency": OptionSpec(positive_integer, f"most calls in flight (default {DEFAULT_CONCURRENCY})"),

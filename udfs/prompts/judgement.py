@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ...engine.errors import InvalidAnswer
@@ -67,6 +68,23 @@ class Judge:
             return "log-odds of Yes above 0 (not calibrated: no input apart from the condition)"
         source = f"midpoint of {len(OPPOSITES)} opposite pairs of content-free inputs"
         return f"log-odds of Yes above the {source}" if prior is None else f"log-odds of Yes > {prior:+.2f} ({source})"
+
+
+def spoken(output: Any) -> str:
+    """An example's output as the model answers a yes/no question: true and false, or a score from 0 to 1.
+
+    Raises
+    ------
+    ValueError : it is neither.
+
+    >>> spoken(True), spoken(0.2)
+    ('Yes', 'No')
+    """
+    if isinstance(output, bool):
+        return YES if output else NO
+    if isinstance(output, (int, float, Decimal)) and 0 <= output <= 1:
+        return YES if output >= 0.5 else NO
+    raise ValueError(f"the output of an example must be true or false, not {output!r}.")
 
 
 def log_odds(reply: Reply) -> float:

@@ -77,6 +77,20 @@ class Labels:
         free, named = measured[: len(CONTENT_FREE)], measured[len(CONTENT_FREE) :]
         return {label: (fmean(s[label] for s in free) + fmean(s[label] for s in named)) / 2 for label in labels}
 
+    def spoken(self, output: Any) -> str:
+        """An example's label as the model answers it.
+
+        Raises
+        ------
+        ValueError : it is none of the labels.
+        """
+        for choice, label in self.choices.items():
+            if label == output:
+                return choice
+        raise ValueError(
+            f"the output of an example, {output!r}, is none of the labels {', '.join(self.choices.values())}."
+        )
+
     def scores(self, reply: Reply) -> Scores:
         """Log-probability per label; an answer without probabilities is certain.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...engine.errors import InvalidAnswer
-from ...engine.types import INTEGER_RANGES, SqlType, from_json, from_text, json_schema, read_json
+from ...engine.types import INTEGER_RANGES, SqlType, from_json, from_text, json_schema, parse_type, read_json
 from ..models.base import Answer, JsonAnswer, Reply, TextAnswer
 
 _WORDS: Mapping[str, str] = {
@@ -77,6 +77,23 @@ def constraint(sql_type: SqlType) -> Answer:
     return JsonAnswer(json.dumps(schema, separators=(",", ":"), ensure_ascii=False))
 
 
+def answer_type(value: Any) -> str:
+    """The check of an option ``returns``: DuckDB's spelling of a type, if a model can answer in it.
+
+    Raises
+    ------
+    ValueError : it is no type, or no answer can have it.
+
+    >>> answer_type("int[]")
+    'INTEGER[]'
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"must be a type as text, such as 'INTEGER', not {value!r}.")
+    sql_type = parse_type(value)
+    json_schema(sql_type)  # refuses types that no answer can have
+    return sql_type.text
+
+
 def form_words(sql_type: SqlType) -> str:
     """What the model is told about the form of its answer."""
     match sql_type.kind:
@@ -85,6 +102,31 @@ def form_words(sql_type: SqlType) -> str:
         case "struct":
             return f"Answer in JSON only: one {type_words(sql_type)}. A field that is not stated is null."
     return f"Answer in JSON only: {type_words(sql_type)}."
+
+
+def spoken(output: Any, sql_type: SqlType) -> str:
+    """An example's output as the model answers in that type.
+
+    Raises
+    ------
+    ValueError : it is no value of the type.
+
+    >>> from anserdb.engine.types import parse_type
+    >>> spoken({"amount": 5}, parse_type("STRUCT(amount INTEGER, paid BOOLEAN)"))
+    '{"amount": 5, "paid": null}'
+    """
+    if sql_type.kind == "varchar":
+        if not isinstance(output, str):
+            raise ValueError(f"the output of an example must be text, not {output!r}.")
+        return output
+    if sql_type.kind == "struct" and isinstance(output, Mapping):
+        output = dict.fromkeys(name for name, _ in sql_type.fields) | dict(output)
+    text = json.dumps(output, ensure_ascii=False, default=str)
+    try:
+        from_json(read_json(text), sql_type)
+    except ValueError as error:
+        raise ValueError(f"the output of an example is no {sql_type}: {error}.") from None
+    return text
 
 
 def parse_reply(reply: Reply, sql_type: SqlType) -> Any:

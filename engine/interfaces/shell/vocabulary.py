@@ -11,17 +11,10 @@ import duckdb
 from ....udfs.functions import functions
 from ....udfs.spec import Parameter, SemanticFunction
 from ...settings import Settings
+from ...sql.common_options import common_options
 from .ports import Connection
 
 T = TypeVar("T")
-
-COMMON_OPTIONS: Mapping[str, str] = {
-    "model": "which model answers, by its name in SHOW MODELS",
-    "on_error": "what a failed row becomes: 'null', 'fail' or 'details'",
-    "temperature": "sampling temperature; 0 is greedy",
-    "max_tokens": "most tokens of an answer",
-    "cache": "false asks again although an answer is stored",
-}
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +47,7 @@ def _shape(parameter: Parameter) -> str:
 
 def options(function: SemanticFunction) -> Mapping[str, str]:
     """Named arguments of a function with what they do, its own first."""
-    return {option.name: option.summary for option in function.options} | dict(COMMON_OPTIONS)
+    return {option.name: option.summary for option in (*function.options, *common_options(function))}
 
 
 def settings() -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from ....udfs.models.tries import tries_of
 from ...dataflow.progress import SiteProgress
 from ...dataflow.run import QueryRun
 from ...errors import BudgetExceeded, DataError, Error, OperationalError
@@ -99,7 +100,9 @@ class Answers:
         ------
         BudgetExceeded, OperationalError : see ``run_call``.
         """
-        values = [None if question is None else self._value(question) for question in rows.questions]
+        values = [
+            None if question is None else self._value(question, row) for row, question in enumerate(rows.questions)
+        ]
         column = self._column(values, rows.questions)
         self._progress.rows_done += len(values)
         nulls = rows.questions.count(None)
@@ -130,13 +133,13 @@ class Answers:
     def _asked(self) -> int:
         return self._progress.rows_done - self._progress.rows_null
 
-    def _value(self, question: Question) -> Any:
+    def _value(self, question: Question, row: int) -> Any:
         if question.error is None:
             return {"value": question.value, "error": None} if self._details else question.value
-        return self._failure(question.error, question.preview)
+        return self._failure(question.error, question, row)
 
-    def _failure(self, error: Exception, preview: str) -> Any:
-        """What a failed row becomes; books it."""
+    def _failure(self, error: Exception, question: Question, row: int) -> Any:
+        """What a failed row becomes; books it. ``row`` counts from the last row that is done."""
         if isinstance(error, BudgetExceeded):
             raise error
         self._progress.failed += 1
@@ -148,12 +151,15 @@ class Answers:
                 self._call.site,
                 self._call.function,
                 self._progress.model,
-                preview,
+                question.preview,
                 str(error),
+                self._progress.rows_done + row + 1,
+                question.digest or None,
+                tries_of(error),
             )
         )
         if self.strict:
-            raise _with_place(error, f"{self._call.site} failed on input {preview!r}") from error
+            raise _with_place(error, f"{self._call.site} failed on input {question.preview!r}") from error
         return {"value": None, "error": str(error)} if self._details else None
 
     def _column(self, values: list[Any], questions: Sequence[Question | None]) -> pa.Array:
@@ -162,16 +168,21 @@ class Answers:
         except _UNFIT:
             # Rare, and the row's own failure: find the rows that do not fit.
             return to_arrow(
-                [self._fitting(value, asked) for value, asked in zip(values, questions, strict=True)], self._type
+                [
+                    self._fitting(value, asked, i)
+                    for i, (value, asked) in enumerate(zip(values, questions, strict=True))
+                ],
+                self._type,
             )
 
-    def _fitting(self, value: Any, question: Question | None) -> Any:
+    def _fitting(self, value: Any, question: Question | None, row: int) -> Any:
         try:
             to_arrow([value], self._type)
         except _UNFIT as error:
             answer = value["value"] if self._details else value
             reason = DataError(f"The answer {answer!r:.80} does not fit {self._type}: {error}")
-            return self._failure(reason, question.preview if question else "")
+            assert question is not None  # a NULL fits everything
+            return self._failure(reason, question, row)
         return value
 
 

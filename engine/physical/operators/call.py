@@ -18,6 +18,7 @@ from ...dataflow.run import QueryRun
 from ...errors import Interrupted, ModelUnavailable
 from ...plan.nodes import SemanticCall
 from ...types import SqlType, arrow_type
+from ..slices import sliced
 from .answers import Answers, Rows
 from .questions import Questions
 
@@ -162,7 +163,7 @@ class _Window:
                 size = await self._admit(batch.num_rows - start)
                 if not size:
                     return
-                self._add(batch.slice(start, size))
+                self._add(sliced(batch, start, size))
                 start += size
 
     async def _admit(self, left: int) -> int:

@@ -24,16 +24,17 @@ REFUSED_AFTER = 20
 class Question:
     """One tuple of arguments, being answered or done.
 
-    ``preview`` is the arguments, shortened, for the error ledger and for messages; ``error`` is a row's failure;
-    ``listeners`` are told of the end.
+    ``preview`` is the arguments, shortened, for the error ledger and for messages; ``error`` is a row's failure, and
+    ``digest`` stands for the arguments then; ``listeners`` are told of the end.
     """
 
-    __slots__ = ("done", "error", "listeners", "preview", "value")
+    __slots__ = ("digest", "done", "error", "listeners", "preview", "value")
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.preview = ", ".join(map(_short, values))
         self.value: Any = None
         self.error: Exception | None = None
+        self.digest = ""
         self.done = False
         self.listeners: list[Callable[[], None]] = []
 
@@ -91,10 +92,12 @@ class Questions:
         question = Question(values)
         task = asyncio.create_task(self._ask(values))
         self._tasks.add(task)
-        task.add_done_callback(partial(self._finish, question, key))
+        task.add_done_callback(partial(self._finish, question, key, values))
         return question
 
-    def _finish(self, question: Question, key: str | bytes | None, task: asyncio.Task[Any]) -> None:
+    def _finish(
+        self, question: Question, key: str | bytes | None, values: Sequence[Any], task: asyncio.Task[Any]
+    ) -> None:
         self._tasks.discard(task)
         if task.cancelled():
             self._fatal(asyncio.CancelledError())
@@ -107,7 +110,7 @@ class Questions:
         elif isinstance(error, ModelError) and error.hopeless:
             self._fatal(error)
         elif isinstance(error, ModelError | DataError | BudgetExceeded):
-            question.error = error
+            question.error, question.digest = error, _digest(values).hex()
             self.doomed = self.doomed or self._strict or isinstance(error, BudgetExceeded)
             self._despair(error)
         else:
@@ -160,6 +163,10 @@ def _key(values: Sequence[Any]) -> str | bytes:
     first = values[0] if len(values) == 1 else None
     if type(first) is str and len(first) <= SHORT:
         return first
+    return _digest(values)
+
+
+def _digest(values: Sequence[Any]) -> bytes:
     # repr and not ==: 0.0 and -0.0 are different inputs to a model, and lists cannot be hashed. A digest, because texts
     # may be long and the memo holds many.
     return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=16).digest()

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from ....engine.errors import RateLimited
 from ..base import Capabilities, Embed, Generate, Model, Reply, Request
+from .attempt_timeout import attempt
 from .buckets import Bucket
 from .slots import Slots
 
@@ -94,7 +95,7 @@ class Limited:
         estimate = estimate_tokens(request) if self._tokens else 0
         await self._wait(estimate)
         try:
-            reply = await self._model.call(request)
+            reply = await attempt(self._model, request)
         except RateLimited as error:
             self._slots.refused(epoch)
             if error.retry_after_s:

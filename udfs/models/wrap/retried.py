@@ -10,6 +10,7 @@ import stamina
 
 from ....engine.errors import ModelError, RateLimited
 from ..base import Capabilities, Model, Reply, Request
+from ..tries import set_tries
 
 # Stamina logs every retry; without this, Python prints those lines to the user's terminal when no logging is set up.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -64,9 +65,16 @@ class Retried:
             with attempt:
                 if attempt.num == 1:
                     raise first
-                reply = await self._model.call(request)
+                reply = await self._again(request, attempt.num)
                 return replace(reply, retries=reply.retries + attempt.num - 1)
         raise first
+
+    async def _again(self, request: Request, number: int) -> Reply:
+        try:
+            return await self._model.call(request)
+        except ModelError as error:
+            set_tries(error, number)
+            raise
 
     async def close(self) -> None:
         """Close the wrapped model."""

@@ -1,0 +1,137 @@
+"""Carries out the statements about models, prompts, secrets and settings."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from ...udfs.models.base import ModelSpec
+from ...udfs.models.http_errors import holds_key
+from ..errors import BindError, Position, ProgrammingError
+from ..settings import Settings
+from ..sql.prompt_names import NAME
+from ..sql.statements import (
+    AlterModel,
+    CatalogueStatement,
+    CreateModel,
+    CreatePrompt,
+    DropModel,
+    DropPrompt,
+    RenameModel,
+    SecretStatement,
+    SetSetting,
+    ShowModels,
+    ShowPrompts,
+)
+from ..store import Store
+from . import system_tables
+from .duck import Duck
+from .duck_secrets import run_secret
+from .model_pool import ModelPool
+
+
+class Catalogue:
+    """What ``CREATE``, ``ALTER``, ``DROP``, ``SHOW`` and ``SET`` change and show.
+
+    Parameters
+    ----------
+    store, models, settings, duck : the connection's.
+    """
+
+    def __init__(self, store: Store, models: ModelPool, settings: Settings, duck: Duck) -> None:
+        self._store, self._models, self._settings, self._duck = store, models, settings, duck
+
+    def carry_out(self, statement: CatalogueStatement) -> pa.Table | None:
+        """Run a statement; SHOW gives a table.
+
+        Raises
+        ------
+        ProgrammingError : a name, provider or option is unknown or taken. OperationalError : a built-in model.
+        """
+        match statement:
+            case SecretStatement():
+                return run_secret(self._duck, statement.sql)
+            case ShowModels():
+                return system_tables.models(self._models)
+            case ShowPrompts():
+                return system_tables.current_prompts(self._store)
+        self._change(statement)
+        return None
+
+    def _change(
+        self,
+        statement: SetSetting | CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt,
+    ) -> None:
+        match statement:
+            case SetSetting():
+                self._settings.assign(statement.name, statement.value)
+            case CreateModel() | AlterModel():
+                with _placed(statement.places):
+                    self._create(statement) if isinstance(statement, CreateModel) else self._alter(statement)
+            case RenameModel():
+                self._models.rename(statement.name, statement.new_name)
+            case DropModel():
+                if not self._models.drop(statement.name) and not statement.if_exists:
+                    self._models.own(statement.name, "dropped")
+            case CreatePrompt():
+                self._create_prompt(statement)
+            case DropPrompt():
+                self._drop_prompt(statement)
+
+    def _create(self, statement: CreateModel) -> None:
+        stored = {m.name.lower() for m in self._store.models()}
+        if statement.if_not_exists and statement.name.lower() in stored:
+            return
+        options = {name: value for name, value in statement.options.items() if value is not None}
+        self._models.create(ModelSpec(statement.name, statement.provider, options), replace=statement.replace)
+
+    def _alter(self, statement: AlterModel) -> None:
+        if "provider" in statement.options:
+            raise BindError(
+                f"A model's provider stays: CREATE OR REPLACE MODEL {statement.name} USING … makes another model.",
+                name="provider",
+            )
+        self._models.alter(statement.name, statement.options)
+
+    def _create_prompt(self, statement: CreatePrompt) -> None:
+        name = statement.name
+        if not NAME.fullmatch(name):
+            raise BindError("A prompt's name has no blanks, quotes or @ in it.", statement.place, name)
+        if holds_key(statement.text):
+            raise BindError(
+                f"The prompt {name} seems to hold a key, which would be stored and sent to models. Keys belong into "
+                "environment variables (api_key_env) or DuckDB secrets (api_key_secret).",
+                statement.place,
+            )
+        if statement.if_not_exists and any(p.name.lower() == name.lower() for p in self._store.prompts.all()):
+            return
+        self._store.prompts.put(name, statement.text, replace=statement.replace)
+
+    def _drop_prompt(self, statement: DropPrompt) -> None:
+        if self._store.prompts.drop(statement.name) or statement.if_exists:
+            return
+        near = difflib.get_close_matches(statement.name, {p.name for p in self._store.prompts.all()}, n=2)
+        raise BindError(f"There is no prompt {statement.name}. SHOW PROMPTS lists them.", None, statement.name, near)
+
+
+@contextmanager
+def _placed(places: Mapping[str, Position]) -> Iterator[None]:
+    """Errors about a name that stands in the statement show where."""
+    try:
+        yield
+    except BindError as error:
+        place = _place(error, places)
+        if error.position is not None or place is None:
+            raise
+        placed = copy.copy(error)
+        ProgrammingError.__init__(placed, error.message, place)
+        raise placed from None
+
+
+def _place(error: BindError, places: Mapping[str, Position]) -> Position | None:
+    about_provider = error.message.startswith("There is no model provider")
+    return places.get("provider" if about_provider else error.name.lower())

@@ -1,0 +1,84 @@
+"""The options that functions have besides their own: how they are checked, and which function takes which."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+from ...udfs.prompts.additions import checked_examples, checked_instructions
+from ...udfs.spec import Option, SemanticFunction
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("takes a non-empty string")
+    return value
+
+
+def _on_error(value: Any) -> str:
+    if value not in ("null", "fail", "details"):
+        raise ValueError("takes 'null', 'fail' or 'details'")
+    return str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+
+
+def _temperature(value: Any) -> float:
+    if not _is_number(value) or not 0 <= value <= 2:
+        raise ValueError("takes a number from 0 to 2")
+    return float(value)
+
+
+def _max_tokens(value: Any) -> int:
+    if not _is_number(value) or int(value) != value or value < 1:
+        raise ValueError("takes a whole number of tokens, at least 1")
+    return int(value)
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("takes true or false")
+    return value
+
+
+def _seed(value: Any) -> int:
+    if not _is_number(value) or int(value) != value or not 0 <= value < 2**31:
+        raise ValueError("takes a whole number from 0 to 2147483647")
+    return int(value)
+
+
+def _timeout(value: Any) -> float:
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise ValueError("takes a number of seconds above 0")
+    return float(value)
+
+
+_ANY_OPTIONS = (
+    Option("model", _text, "model to ask, by its name in SHOW MODELS"),
+    Option(
+        "on_error", _on_error, "what a failed row becomes: 'null', 'fail' or 'details' (a STRUCT of value and error)"
+    ),
+    Option("cache", _boolean, "reuse stored answers"),
+    Option("timeout", _timeout, "most seconds that one attempt may take; `llm_timeout_s` holds besides"),
+)
+_TEXT_OPTIONS = (
+    Option("temperature", _temperature, "0 (always the likeliest answer) to 2"),
+    Option("max_tokens", _max_tokens, "length cap of an answer, in tokens"),
+    Option("seed", _seed, "of the sampling, where the model takes one; another seed is another question"),
+    Option("instructions", checked_instructions, "more words for the model, after the function's own"),
+)
+_EXAMPLES = Option(
+    "examples", checked_examples, "worked examples for the model: `[{input: 'Late again!', output: 'complaint'}]`"
+)
+COMMON_OPTIONS = (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES)
+"""Options that functions have besides their own; :func:`common_options` says which."""
+
+
+def common_options(function: SemanticFunction) -> tuple[Option, ...]:
+    """The options of a function besides its own: only embedding needs no words, and a group is no example."""
+    if function.model_kind == "embed":
+        return _ANY_OPTIONS
+    return (*_ANY_OPTIONS, *_TEXT_OPTIONS) if function.kind == "aggregate" else COMMON_OPTIONS

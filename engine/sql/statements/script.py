@@ -1,0 +1,46 @@
+"""A script cut into statements, and a quick look at what one may be."""
+
+from __future__ import annotations
+
+import re
+
+from ..tokens import Text
+
+_BLANK = r"(?>\s+|--[^\n]*|/\*.*?\*/)*+"  # atomic: a script may begin with many comments
+_OURS = re.compile(
+    rf"{_BLANK}(?:CREATE|ALTER|DROP|SHOW){_BLANK}(?:OR{_BLANK}REPLACE{_BLANK})?(?:MODELS?|PROMPTS?)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_SECRET = re.compile(
+    rf"{_BLANK}(?:CREATE|ALTER|DROP){_BLANK}(?:OR{_BLANK}REPLACE{_BLANK})?(?:PERSISTENT{_BLANK}|TEMP(?:ORARY)?{_BLANK})?SECRET\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def split_statements(sql: str) -> list[str]:
+    """The statements of a script, verbatim, without their semicolons; pieces that are only comments are left out.
+
+    >>> split_statements("SELECT ';'; -- done")
+    ["SELECT ';'"]
+    """
+    text = Text(sql)
+    parts = text.split(text.all(), (";",))
+    return [text.source(p) for p in parts if p]
+
+
+def names_catalogue(sql: str) -> bool:
+    """Whether a statement is about models or prompts, by its first words.
+
+    >>> names_catalogue("/* once */ create or replace model m (…)"), names_catalogue("CREATE TABLE model (a INT)")
+    (True, False)
+    """
+    return _OURS.match(sql) is not None
+
+
+def names_secret(sql: str) -> bool:
+    """Whether a statement is about DuckDB's secrets: it is not even looked into.
+
+    >>> names_secret("CREATE PERSISTENT SECRET llm_key (TYPE http)"), names_secret("SELECT secret")
+    (True, False)
+    """
+    return _SECRET.match(sql) is not None

@@ -1,0 +1,124 @@
+"""``CALL llm_…``: the statements once more, for clients that can only send SQL they know; and ``llm_retry``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ...errors import ParseError, Position
+from ..tokens import Range, Text
+from .grammar import Arguments, Evaluate, arguments, expected, place
+from .model import AlterModel, CreateModel, DropModel, RenameModel
+from .prompt import CreatePrompt, DropPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """``CALL llm_retry('query id')``: ask again what failed, and give the whole result."""
+
+    query_id: str
+    place: Position | None = field(default=None, compare=False, repr=False)
+
+
+Twin = CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt | Retry
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a function is called, in words and in code; ``build`` gives ``None`` where the arguments do not fit."""
+
+    usage: str
+    build: Callable[[Arguments], Twin | None]
+
+
+def parse_call(text: Text, evaluate: Evaluate) -> Twin | None:
+    """A CALL of one of ours; ``None``: it is DuckDB's."""
+    if text.word(0) != "CALL" or not text.word(1).startswith("LLM_"):
+        return None
+    function = text.word(1)
+    if function not in _FORMS:
+        near = difflib.get_close_matches(function, _FORMS, n=1)
+        known = " or ".join(_FORMS[n].usage for n in near) or ", ".join(sorted(map(str.lower, _FORMS)))
+        raise ParseError(f"There is no procedure {function.lower()}. There is {known}.", place(text, Range(1, 2)))
+    form = _FORMS[function]
+    found = form.build(arguments(text, 2, evaluate)) if text.word(2) == "(" else None
+    if found is None:
+        raise expected(text, 1, f"CALL {form.usage}")
+    return found
+
+
+def _create_model(given: Arguments) -> CreateModel | None:
+    match given.positional:
+        case (str(name), {"provider": str(provider), **options}) if _only(given.named, "replace", "if_not_exists"):
+            replace, exists = _flags(given, "replace", "if_not_exists")
+            places = dict.fromkeys(("provider", *map(str, options)), given.places["1"])
+            return CreateModel(name, provider.lower(), _lowered(options), replace, exists, places)
+    return None
+
+
+def _alter_model(given: Arguments) -> AlterModel | RenameModel | None:
+    match given.positional, dict(given.named):
+        case (str(name), dict(options)), {}:
+            return AlterModel(name, _lowered(options), dict.fromkeys(map(str, options), given.places["1"]))
+        case (str(name),), {"rename_to": str(new_name)}:
+            return RenameModel(name, new_name)
+    return None
+
+
+def _drop_model(given: Arguments) -> DropModel | None:
+    match given.positional:
+        case (str(name),) if _only(given.named, "if_exists"):
+            return DropModel(name, *_flags(given, "if_exists"))
+    return None
+
+
+def _create_prompt(given: Arguments) -> CreatePrompt | None:
+    match given.positional:
+        case (str(name), str(words)) if words.strip() and _only(given.named, "replace", "if_not_exists"):
+            replace, exists = _flags(given, "replace", "if_not_exists")
+            return CreatePrompt(name, words, replace, exists, given.places["0"])
+    return None
+
+
+def _drop_prompt(given: Arguments) -> DropPrompt | None:
+    match given.positional:
+        case (str(name),) if _only(given.named, "if_exists"):
+            return DropPrompt(name, *_flags(given, "if_exists"))
+    return None
+
+
+def _retry(given: Arguments) -> Retry | None:
+    match given.positional:
+        case (str(query_id),) if not given.named:
+            return Retry(query_id, given.places["0"])
+    return None
+
+
+_FORMS: Mapping[str, _Form] = {
+    "LLM_CREATE_MODEL": _Form(
+        "llm_create_model('name', {provider: 'openai', model: '…'} [, replace := true] [, if_not_exists := true])",
+        _create_model,
+    ),
+    "LLM_ALTER_MODEL": _Form(
+        "llm_alter_model('name', {price_in: 0.4}) or llm_alter_model('name', rename_to := 'new')", _alter_model
+    ),
+    "LLM_DROP_MODEL": _Form("llm_drop_model('name' [, if_exists := true])", _drop_model),
+    "LLM_CREATE_PROMPT": _Form(
+        "llm_create_prompt('name', 'text with {column}' [, replace := true] [, if_not_exists := true])", _create_prompt
+    ),
+    "LLM_DROP_PROMPT": _Form("llm_drop_prompt('name' [, if_exists := true])", _drop_prompt),
+    "LLM_RETRY": _Form("llm_retry('query id')", _retry),
+}
+
+
+def _only(named: Mapping[str, object], *flags: str) -> bool:
+    return all(name in flags and isinstance(value, bool) for name, value in named.items())
+
+
+def _flags(given: Arguments, *names: str) -> tuple[bool, ...]:
+    return tuple(given.named.get(name) is True for name in names)
+
+
+def _lowered(options: Mapping[object, object]) -> dict[str, object]:
+    return {str(name).lower(): value for name, value in options.items()}

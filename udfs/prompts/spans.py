@@ -1,0 +1,74 @@
+"""Words that a model found in a text, found again by exact search: where they stand is for us to say, not for the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_EDGE = re.compile(r"[A-Za-z0-9_]")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters ``[start, end)`` of a text, counted from 0, and what they are."""
+
+    start: int
+    end: int
+    label: str
+
+
+def find_spans(text: str, entities: Sequence[tuple[str, str]]) -> tuple[list[Span], list[str]]:
+    """Every occurrence of every entity (its words, its label), left to right, and the words that do not occur.
+
+    Where two overlap, the longer one counts. Words match across any white space and, if they do not stand in the text as
+    they are, in any case; ``Al`` does not match in ``Also`` unless it occurs nowhere else.
+
+    >>> find_spans("Al wrote to Also-Al.", [("Al", "NAME"), ("Bo", "NAME")])
+    ([Span(start=0, end=2, label='NAME'), Span(start=17, end=19, label='NAME')], ['Bo'])
+    """
+    found: list[Span] = []
+    missing: list[str] = []
+    for words, label in entities:
+        places = _places(text, words)
+        found += [Span(start, end, label) for start, end in places]
+        if not places:
+            missing.append(words)
+    return _apart(found), missing
+
+
+def replaced(text: str, spans: Sequence[Span]) -> str:
+    """The text with ``[label]`` in the place of every span.
+
+    >>> replaced("Al wrote.", [Span(0, 2, "NAME")])
+    '[NAME] wrote.'
+    """
+    pieces: list[str] = []
+    at = 0
+    for span in spans:
+        pieces += [text[at : span.start], f"[{span.label}]"]
+        at = span.end
+    return "".join([*pieces, text[at:]])
+
+
+def _places(text: str, words: str) -> list[tuple[int, int]]:
+    parts = words.split()
+    if not parts:
+        return []
+    pattern = r"\s+".join(map(re.escape, parts))
+    # ASCII only: scripts without spaces have no such edges, and there each occurrence counts.
+    before = r"(?<![A-Za-z0-9_])" if _EDGE.match(parts[0]) else ""
+    after = r"(?![A-Za-z0-9_])" if _EDGE.match(parts[-1][-1]) else ""
+    for wanted in (f"{before}{pattern}{after}", pattern):
+        for flags in (re.NOFLAG, re.IGNORECASE):
+            if places := [match.span() for match in re.finditer(wanted, text, flags)]:
+                return places
+    return []
+
+
+def _apart(spans: Sequence[Span]) -> list[Span]:
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.start)
