@@ -86,9 +86,10 @@ class Text:
         return Range(opening + 1, self.partner[opening])
 
     def split(self, where: Range, separators: Iterable[str] = (",",)) -> list[Range]:
-        """Cut at separators outside brackets; an empty range gives no parts."""
+        """Cut at separators outside brackets; an empty range gives no parts, and what a last separator ends is the last one."""
         cuts = set(separators)
-        return self.cut(where, [i for i in self.top(where) if self.word(i) in cuts])
+        parts = self.cut(where, [i for i in self.top(where) if self.word(i) in cuts])
+        return parts[:-1] if len(parts) > 1 and not parts[-1] else parts
 
     def cut(self, where: Range, at: list[int]) -> list[Range]:
         """Cut at the given tokens, leaving these out."""
