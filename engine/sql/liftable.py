@@ -36,13 +36,17 @@ def check_collations(text: Text, from_sql: str, scope: Scope, catalog: Catalog) 
     ------
     NotLiftableError : FROM has one, or may have one.
     """
-    written = any(token.word == "COLLATE" for token in text.tokens)
-    if not from_sql or not (written or catalog.constant(_COLLATED_TABLES)):
+    if not from_sql:
         return
     query = f"{scope.binding_prelude()}SELECT * FROM {from_sql}".replace("'", "''")
     plan = json.loads(catalog.constant(f"json_serialize_plan('{query}')"))
-    if plan["error"] or any(_collations(plan)):
+    if _may_collate(text, catalog) if plan["error"] else any(_collations(plan)):
         raise NotLiftableError("a column has a collation")
+
+
+def _may_collate(text: Text, catalog: Catalog) -> bool:
+    """Of a FROM that DuckDB cannot write down (files, frames). The look through the catalogue is slow at first: not for every query."""
+    return any(token.word == "COLLATE" for token in text.tokens) or bool(catalog.constant(_COLLATED_TABLES))
 
 
 def check_types(columns: Iterable[Column]) -> None:
