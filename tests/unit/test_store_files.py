@@ -45,17 +45,17 @@ def test_no_local_file_means_the_shared_store(
     ("platform", "xdg", "expected"),
     [
         ("linux", "/data", "/data/anserdb"),
-        ("linux", "relative", "/home/ada/.local/share/anserdb"),
-        ("linux", "", "/home/ada/.local/share/anserdb"),
-        ("darwin", "/data", "/home/ada/Library/Application Support/anserdb"),
-        ("win32", "/data", "/home/ada/AppData/Local/anserdb"),
+        ("linux", "relative", "/nowhere/ada/.local/share/anserdb"),
+        ("linux", "", "/nowhere/ada/.local/share/anserdb"),
+        ("darwin", "/data", "/nowhere/ada/Library/Application Support/anserdb"),
+        ("win32", "/data", "/nowhere/ada/AppData/Local/anserdb"),
     ],
 )
 @posix
 def test_data_dir(platform: str, xdg: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANSER_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("HOME", "/nowhere/ada")
     monkeypatch.setenv("XDG_DATA_HOME", xdg)
     monkeypatch.setattr(sys, "platform", platform)
     assert data_dir() == Path(expected)

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
 from ...engine.types import VARCHAR, SqlType, parse_type
-from ..models.base import Capabilities, Generate, Reply
-from ..prompts.folding import CHUNK_CHARACTERS, Fold, Step
+from ..group_task import GroupTask
+from ..models.base import Capabilities, Reply
+from ..prompts.folding import Fold, Step
 from ..prompts.inputs import input_names
 from ..prompts.typed_answer import answer_type, constraint, form_words, parse_reply
-from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
+from ..spec import DYNAMIC, Arguments, Option, Parameter, SemanticFunction
 
 _MAX_TOKENS = 512
-
-
-@dataclass(frozen=True, slots=True)
-class AggTask(Unprepared):
-    """Follows an instruction over a group: in one call where its texts fit, otherwise over notes of every chunk."""
-
-    fold: Fold
-
-    async def run(self, row: Sequence[Any], ask: Ask) -> Any:
-        """The answer about ``row[0]``, a list of values; ``None`` for an empty one."""
-        return await self.fold.run(row[0], ask)
-
-    def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
-        """One request per chunk."""
-        return self.fold.requests(row[0])
-
-    def notes(self) -> Mapping[str, str]:
-        """The chunk size."""
-        return {"chunk": f"{CHUNK_CHARACTERS:,} characters"}
 
 
 def _fold(name: str, instruction: str, sql_type: SqlType, temperature: float, max_tokens: int) -> Fold:
@@ -75,7 +53,7 @@ def _type(arguments: Arguments) -> SqlType:
     return parse_type(text) if text else VARCHAR
 
 
-def _lower(arguments: Arguments, _: Capabilities) -> AggTask:
+def _lower(arguments: Arguments, _: Capabilities) -> GroupTask:
     options, constants = arguments.options, arguments.constants
     if constants[0] is not DYNAMIC:
         raise ValueError("LLM_AGG needs the values of a group, such as a column, not one literal.")
@@ -84,7 +62,7 @@ def _lower(arguments: Arguments, _: Capabilities) -> AggTask:
         raise ValueError("LLM_AGG needs its instruction as a text literal: LLM_AGG(body, 'What do most ask for?').")
     temperature, max_tokens = options.get("temperature") or 0.0, options.get("max_tokens") or _MAX_TOKENS
     (name,) = input_names(arguments.texts[:1])
-    return AggTask(_fold(name, instruction.strip(), _type(arguments), temperature, max_tokens))
+    return GroupTask(_fold(name, instruction.strip(), _type(arguments), temperature, max_tokens))
 
 
 FUNCTION = SemanticFunction(

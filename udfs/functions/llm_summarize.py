@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ...engine.types import VARCHAR
-from ..models.base import Capabilities, Generate, Reply
-from ..prompts.folding import CHUNK_CHARACTERS, Fold, Step
+from ..group_task import GroupTask
+from ..models.base import Capabilities, Reply
+from ..prompts.folding import Fold, Step
 from ..prompts.inputs import input_names
 from ..prompts.typed_answer import parse_reply
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
+from ..spec import DYNAMIC, Arguments, Parameter, SemanticFunction
 
 _MAX_TOKENS = 512
 _FIRST = "Summarize the inputs together in a few sentences. Keep names, figures and what most of them say."
 _MERGE = "The inputs are summaries of parts of one collection. Merge them into one summary of a few sentences."
 _FORM = "Answer with the summary only, without introduction or comment."
-
-
-@dataclass(frozen=True, slots=True)
-class SummarizeTask(Unprepared):
-    """Summarizes a group: in one call where its texts fit, otherwise chunk by chunk, and then the summaries."""
-
-    fold: Fold
-
-    async def run(self, row: Sequence[Any], ask: Ask) -> Any:
-        """The summary of ``row[0]``, a list of values; ``None`` for an empty one."""
-        return await self.fold.run(row[0], ask)
-
-    def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
-        """One request per chunk."""
-        return self.fold.requests(row[0])
-
-    def notes(self) -> Mapping[str, str]:
-        """The chunk size."""
-        return {"chunk": f"{CHUNK_CHARACTERS:,} characters"}
 
 
 def _step(task: str, instruction: str) -> Step:
@@ -54,7 +33,7 @@ def _summary(reply: Reply) -> str:
     return str(parse_reply(reply, VARCHAR))
 
 
-def _lower(arguments: Arguments, _: Capabilities) -> SummarizeTask:
+def _lower(arguments: Arguments, _: Capabilities) -> GroupTask:
     options = arguments.options
     if arguments.constants[0] is not DYNAMIC:
         raise ValueError("LLM_SUMMARIZE needs the texts of a group, such as a column, not one literal.")
@@ -74,7 +53,7 @@ def _lower(arguments: Arguments, _: Capabilities) -> SummarizeTask:
         temperature=options.get("temperature") or 0.0,
         max_tokens=options.get("max_tokens") or _MAX_TOKENS,
     )
-    return SummarizeTask(fold)
+    return GroupTask(fold)
 
 
 FUNCTION = SemanticFunction(
