@@ -15,7 +15,7 @@ import pyarrow as pa
 from ...udfs.spec import DYNAMIC, Arguments, SemanticFunction
 from ..dataflow.run import QueryRun
 from ..errors import BindError
-from ..physical.embedded import answer_chunk, arrow_duckdb_type, wait_for_chunk
+from ..physical.embedded import answer_chunk, arrow_duckdb_type, wait_on_loop
 from ..physical.model_pool import ModelPool
 from ..physical.operators.call import CallStage
 from ..physical.stages import Stages
@@ -70,7 +70,7 @@ class Chunks:
             batch = pa.record_batch([a.take(chosen) for a in inputs] or [chosen], names=_names(inputs) or ["__row"])
             parts.append((batch, self._stage(function, call, inputs)))
             places += rows
-        answered = wait_for_chunk(partial(_all, parts, run), run)
+        answered = wait_on_loop(partial(_all, parts, run), run)
         columns = [self._encoded(function, part, stage) for part, (_, stage) in zip(answered, parts, strict=True)]
         if len(columns) == 1:
             return columns[0]

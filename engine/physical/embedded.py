@@ -76,13 +76,13 @@ def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
         names = stage.call.arguments
         arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
         batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
-        answered = wait_for_chunk(partial(answer_chunk, batch, stage, run), run)
+        answered = wait_on_loop(partial(answer_chunk, batch, stage, run), run)
         return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=stage.field().type)
 
     return look_up
 
 
-def wait_for_chunk(ask: Callable[[], Coroutine[Any, Any, T]], run: QueryRun) -> T:
+def wait_on_loop(ask: Callable[[], Coroutine[Any, Any, T]], run: QueryRun) -> T:
     """Run ``ask`` on the loop and wait for its end, in one of DuckDB's threads.
 
     Cancelling the query cancels it, because DuckDB's own interrupt is not heard in here.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +21,7 @@ from ..errors import InternalError
 from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort
 from ..plan.walk import calls, columns
 from .duck import Duck, Spool, spooled
-from .embedded import Lookups
+from .embedded import Lookups, wait_on_loop
 from .fragments import over, plain_columns, relational_sql
 from .operators.call import run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
@@ -98,7 +99,7 @@ class Executor:
             spool = self.read(plan)
             return pa.Table.from_batches(list(spool), schema=spool.schema)
         pipe = self._pipe(plan, None)
-        batches = loop.submit(_collect(pipe.batches)).result()
+        batches = wait_on_loop(partial(_collect, pipe.batches), self._run)
         return pa.Table.from_batches(batches, schema=pipe.schema)
 
     def _pipe(self, plan: Plan, wanted: Wanted | None) -> Pipe:

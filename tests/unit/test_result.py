@@ -326,6 +326,41 @@ def test_a_result_reads_the_session_of_a_passed_in_connection() -> None:
     native.close()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"SELECT count(*) FROM (SELECT {SHOUT} AS x FROM t) WHERE x <> ''",
+        f"CREATE TABLE made AS SELECT {SHOUT} AS x FROM t",
+        f"SELECT {SHOUT} AS x, count(*) FROM t GROUP BY x",
+        "SELECT count(*) FROM t WHERE LLM_FILTER('is it loud', body)",
+        f"SELECT t.id FROM t LEFT JOIN t u ON t.id = u.id AND {SHOUT.replace('body', 'u.body')} <> ''",
+    ],
+)
+def test_an_interrupt_is_heard_while_inputs_are_gathered(query: str) -> None:
+    con, gate = gated(20, llm_concurrency=4)
+    with con:
+        raised: list[BaseException] = []
+
+        def read() -> None:
+            try:
+                result = con.sql(query)
+                if result is not None:
+                    result.fetchall()
+            except BaseException as error:
+                raised.append(error)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        gate.wait_for(1)
+        for _ in range(int(PATIENCE_S)):
+            con.interrupt()
+            reader.join(1.0)
+            if not reader.is_alive():
+                break
+        assert not reader.is_alive(), "nobody heard it"
+        assert [type(error) for error in raised] == [anserdb.Interrupted]
+
+
 def test_print_shows_rows_and_repr_asks_nobody(con: anserdb.Connection) -> None:
     result = con.sql(f"SELECT id, {SHOUT} AS x FROM t ORDER BY id LIMIT 2")
     assert result is not None
