@@ -28,6 +28,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,6 +105,14 @@ class ProgrammingError(DatabaseError):
     def __init__(self, message: str = "", position: Position | None = None) -> None:
         super().__init__(f"{message}\n{position.caret()}" if position else message)
         self.position = position
+
+    def at(self, position: Position) -> ProgrammingError:
+        """The same error about another place."""
+        moved = copy.copy(self)
+        moved.message = self.message.replace(f"\n{self.position.caret()}" if self.position else "", "", 1)
+        moved.message += f"\n{position.caret()}"
+        moved.args, moved.position = (moved.message,), position
+        return moved
 
 
 class ParseError(ProgrammingError):

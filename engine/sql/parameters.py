@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +28,7 @@ class Inlined:
         if error.position is None:
             return error
         start, end = (self.splice.origin(self.text.all(), o) for o in (error.position.start, error.position.end))
-        place = Position(self.text.sql, start, max(end, start + 1))
-        moved = copy.copy(error)
-        moved.message = error.message.replace(error.position.caret(), place.caret())
-        moved.args, moved.position = (moved.message,), place
-        return moved
+        return error.at(Position(self.text.sql, start, max(end, start + 1)))
 
 
 def inline(text: Text, parameters: Sequence[Any] | Mapping[str, Any], literal: Callable[[Any], str]) -> Inlined:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -50,11 +49,7 @@ class Rewritten:
             return error
         start, _ = self._origin(error.position.start)
         _, end = self._origin(max(error.position.start, error.position.end - 1))
-        place = Position(self.original, start, max(end, start + 1))
-        moved = copy.copy(error)
-        moved.message = error.message.replace(error.position.caret(), place.caret())
-        moved.args, moved.position = (moved.message,), place
-        return moved
+        return error.at(Position(self.original, start, max(end, start + 1)))
 
     def _origin(self, offset: int) -> tuple[int, int]:
         """The user's characters that the one at ``offset`` stands for."""
