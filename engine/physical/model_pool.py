@@ -13,9 +13,10 @@ from typing import Any
 from ...udfs.models.base import Capabilities, Model, ModelSpec
 from ...udfs.models.keys import ReadSecret, no_secrets
 from ...udfs.models.registry import builtin_models, open_model, synonyms, validate
+from ...udfs.models.wrap.gate import Limits
 from ...udfs.models.wrap.limited import Limited
 from ...udfs.models.wrap.retried import Retried
-from ..dataflow import loop
+from ..dataflow import gates, loop
 from ..errors import BindError, OperationalError
 from ..settings import Settings
 from ..store import Store
@@ -149,14 +150,23 @@ def _acquire(key: Key, spec: ModelSpec, secrets: ReadSecret) -> Model:
     with _shared.lock:
         found = _shared.models.get(key)
         if found is None:
-            model = open_model(spec, concurrency=key[3], timeout_s=key[4], max_retries=key[5], secrets=secrets)
+            model = open_model(
+                spec,
+                gates=gates.shared().open,
+                concurrency=key[3],
+                timeout_s=key[4],
+                max_retries=key[5],
+                secrets=secrets,
+            )
             found = (model, 0)
         _shared.models[key] = (found[0], found[1] + 1)
         return found[0]
 
 
 def _limited(model: Model, key: Key) -> Model:
-    return Retried(Limited(model, cap=key[3] or model.capabilities.concurrency), max_retries=key[5])
+    # The object is the endpoint: connections that registered the same one share it.
+    limits = Limits(f"{REGISTERED}:{key[0]}:{id(model)}", key[0], key[3] or model.capabilities.concurrency)
+    return Retried(Limited(model, gates.shared().open(limits)), max_retries=key[5])
 
 
 def _release(key: Key) -> None:

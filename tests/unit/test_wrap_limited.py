@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anserdb.engine.dataflow.capacity import Bucket
+from anserdb.engine.dataflow.clock import LoopClock
+from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import Embed, Generate, Reply, Request, Usage
 from anserdb.udfs.models.scripted import Fault, ScriptedModel
-from anserdb.udfs.models.wrap.buckets import Bucket
-from anserdb.udfs.models.wrap.limited import Limited, Pause
-from anserdb.udfs.models.wrap.slots import Slots
+from anserdb.udfs.models.wrap.gate import Limits
+from anserdb.udfs.models.wrap.limited import Limited
 from tests.support.clock import VirtualClock
 
 
@@ -33,8 +35,8 @@ def sleeper(
     return delay
 
 
-def limited(model: ScriptedModel, clock: VirtualClock, **how: object) -> Limited:
-    return Limited(model, now=clock.now, sleep=clock.sleep, **how)  # type: ignore[arg-type]
+def limited(model: ScriptedModel, clock: VirtualClock, cap: int, **rates: float) -> Limited:
+    return Limited(model, Gates(clock).open(Limits("here", "m", cap, **rates)))
 
 
 async def call_all(model: Limited, asked: list[Request]) -> list[Reply | BaseException]:
@@ -83,10 +85,11 @@ async def test_other_failures_leave_the_cap_alone() -> None:
 
 
 async def test_retry_after_stops_every_model_of_the_endpoint() -> None:
-    clock, pause, starts = VirtualClock(), Pause(), list[float]()
+    clock, starts = VirtualClock(), list[float]()
+    gates = Gates(clock)
     refused = ScriptedModel(faults=[Fault("", RateLimited("wait", retry_after_s=7.0))])
     other = ScriptedModel(delay=sleeper(clock, 0.0, starts))
-    first, second = limited(refused, clock, cap=2, pause=pause), limited(other, clock, cap=2, pause=pause)
+    first, second = Limited(refused, gates.open(Limits("a", "m", 2))), Limited(other, gates.open(Limits("a", "n", 2)))
     with pytest.raises(RateLimited):
         await clock.run(first.call(requests(1)[0]))
     await clock.run(call_all(second, requests(3)))
@@ -109,38 +112,38 @@ async def test_cancelled_callers_leave_no_slot_behind() -> None:
 
 
 async def test_a_slot_given_to_a_caller_that_is_cancelled_in_the_same_moment_is_passed_on() -> None:
-    slots = Slots(1)
-    await slots.acquire()
-    first, second = asyncio.create_task(slots.acquire()), asyncio.create_task(slots.acquire())
+    gate = Gates(LoopClock()).open(Limits("here", "m", 1))
+    held = await gate.enter(1)
+    first, second = asyncio.create_task(gate.enter(1)), asyncio.create_task(gate.enter(1))
     await asyncio.sleep(0)
-    slots.release()  # gives the slot to `first`, which has not run yet …
+    held.leave()  # gives the slot to `first`, which has not run yet …
     first.cancel()  # … and never will
-    await asyncio.wait_for(second, 5)
-    assert slots.in_flight == 1
-    slots.release()
-    assert slots.in_flight == 0
+    turn = await asyncio.wait_for(second, 5)
+    assert gate.in_flight == 1
+    turn.leave()
+    assert gate.in_flight == 0
 
 
 async def test_a_waiter_cancelled_before_its_turn_is_skipped() -> None:
-    slots = Slots(1)
-    await slots.acquire()
-    first, second = asyncio.create_task(slots.acquire()), asyncio.create_task(slots.acquire())
+    gate = Gates(LoopClock()).open(Limits("here", "m", 1))
+    held = await gate.enter(1)
+    first, second = asyncio.create_task(gate.enter(1)), asyncio.create_task(gate.enter(1))
     await asyncio.sleep(0)
     first.cancel()
-    slots.release()
+    held.leave()
     await asyncio.wait_for(second, 5)
-    assert slots.in_flight == 1
+    assert gate.in_flight == 1
 
 
 @given(st.integers(1, 200), st.lists(st.floats(0, 30), min_size=1, max_size=150))
 @settings(deadline=None)
 def test_no_window_of_a_minute_sees_more_requests_than_allowed(rpm: int, gaps: list[float]) -> None:
-    moment, sent = 0.0, []
-    bucket = Bucket(rpm, now=lambda: moment)
+    moment, sent, bucket = 0.0, list[float](), Bucket(rpm)
     for gap in gaps:
         moment += gap
-        sent.append(moment + bucket.take(1))
-    assert sent == sorted(sent)
+        moment += bucket.missing(1, moment)
+        bucket.spend(1, moment)
+        sent.append(moment)
     for start in sent:
         assert sum(start <= other < start + 60 - 1e-6 for other in sent) <= rpm
 

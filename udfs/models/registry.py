@@ -20,13 +20,14 @@ from ...engine.errors import BindError, NotSupportedError
 from .backend import COMMON_OPTIONS, Backend, OptionSpec, looks_like_key
 from .base import Model, ModelSpec
 from .keys import ReadSecret, SecretKey, no_secrets
-from .wrap.limited import Limited, Pause
+from .openai_defaults import default_base_url
+from .wrap.gate import Gates, Limits
+from .wrap.limited import Limited
 from .wrap.retried import Retried
 
 ENTRY_POINTS = "anserdb.models"
 _SECRET_NAMES = frozenset({"api_key", "apikey", "key", "token", "secret", "password", "authorization"})
 _SYNONYMS = {"context": "context_tokens"}
-_PAUSES: dict[str, Pause] = {}
 
 
 @lru_cache(maxsize=1)
@@ -90,6 +91,7 @@ def synonyms(provider: str, names: Iterable[str]) -> frozenset[str]:
 def open_model(
     spec: ModelSpec,
     *,
+    gates: Gates,
     concurrency: int | None,
     timeout_s: float,
     max_retries: int,
@@ -99,6 +101,7 @@ def open_model(
 
     Parameters
     ----------
+    gates : where its calls wait for their turn.
     concurrency : most calls in flight (``SET llm_concurrency``); ``None``: as many as the model says are worth it. A
         model's own ``concurrency`` option is never exceeded.
     timeout_s : seconds for one attempt, unless the model has its own ``timeout_s``.
@@ -112,14 +115,15 @@ def open_model(
     checked = validate(spec)
     cap = _cap(checked, concurrency)
     model = _create(_backend(checked), _with_defaults(checked, cap, timeout_s, secrets))
-    limited = Limited(
-        model,
-        cap=cap or model.capabilities.concurrency,
-        rpm=_number(checked, "rpm"),
-        tpm=_number(checked, "tpm"),
-        pause=_pause(checked),
+    limits = Limits(
+        _endpoint(checked),
+        str(checked.options.get("model", checked.name)),
+        cap or model.capabilities.concurrency,
+        _number(checked, "rpm"),
+        _number(checked, "tpm"),
+        checked.name,
     )
-    return Retried(limited, max_retries=max_retries)
+    return Retried(Limited(model, gates(limits)), max_retries=max_retries)
 
 
 def _backend(spec: ModelSpec) -> Backend:
@@ -191,7 +195,7 @@ def _create(backend: Backend, spec: ModelSpec) -> Model:
         raise NotSupportedError(message) from error
 
 
-def _pause(spec: ModelSpec) -> Pause | None:
-    """Models of one endpoint share its Retry-After."""
-    address = spec.options.get("base_url")
-    return _PAUSES.setdefault(address, Pause()) if isinstance(address, str) else None
+def _endpoint(spec: ModelSpec) -> str:
+    """Where calls go: models that name the same address share it, any other has itself to itself."""
+    address = spec.options.get("base_url") or (default_base_url() if spec.provider == "openai" else None)
+    return str(address or f"{spec.provider}:{spec.name}")
