@@ -26,6 +26,18 @@ class Settings(BaseSettings):
         default=None, ge=0, description="money a query may spend, in US dollars; NULL: no cap"
     )
     llm_max_calls: int | None = Field(default=None, ge=0, description="model calls a query may make; NULL: no cap")
+    llm_max_tokens: int | None = Field(
+        default=None, ge=0, description="tokens a query may spend, in and out; NULL: no cap"
+    )
+    llm_max_seconds: float | None = Field(
+        default=None, ge=0, description="seconds a query may go on from its first model call; NULL: no cap"
+    )
+    llm_on_budget: Literal["error", "partial"] = Field(
+        default="error", description="at a cap a query fails, or gives the rows done so far with a notice"
+    )
+    llm_confirm_usd: float | None = Field(
+        default=None, ge=0, description="ask before a query that may cost more, in US dollars; NULL: never ask"
+    )
     llm_concurrency: int | None = Field(
         default=None, ge=1, le=4096, description="calls in flight per model; NULL: the model's own"
     )
@@ -34,6 +46,12 @@ class Settings(BaseSettings):
         default=1.0, ge=0, le=1, description="share of failed rows at which a query fails"
     )
     llm_cache: bool = Field(default=True, description="reuse stored answers across queries and runs")
+    llm_cache_ttl_s: float | None = Field(
+        default=None, gt=0, description="seconds after which a stored answer is asked for again; NULL: never"
+    )
+    llm_cache_max_mb: float | None = Field(
+        default=None, ge=0, description="megabytes of stored answers; the least recently used ones go; NULL: no cap"
+    )
     llm_timeout_s: float = Field(default=120.0, gt=0, description="seconds a single model call may take")
     llm_max_retries: int = Field(
         default=5, ge=0, le=20, description="retries after a rate limit, timeout or server fault"

@@ -84,6 +84,8 @@ WHERE LLM_FILTER('Is this movie review positive?', review) AND source = 'rotten_
 LIMIT 3;
 
 -- The bill, from the record that is kept of every call. Run the demo again: it makes none.
-SELECT model, function, calls, failed_calls AS failed, tokens_in, tokens_out, round(seconds, 1) AS seconds, cost_usd
+SELECT model, function, sum(calls) AS calls, sum(failed_calls) AS failed, sum(tokens_in) AS tokens_in,
+    sum(tokens_out) AS tokens_out, round(sum(seconds), 1) AS seconds, sum(cost_usd) AS cost_usd
 FROM llm_usage()
+GROUP BY ALL
 ORDER BY calls DESC;

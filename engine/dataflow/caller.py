@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 from ...udfs.models.base import Generate, Model, ModelSpec, Reply, Request, request_key
@@ -13,6 +13,7 @@ from ...udfs.models.wrap.attempt_timeout import attempts_within
 from ..errors import InvalidAnswer, ModelError
 from ..store.records import Outcome, Phase
 from . import flights, lookups
+from .gates import ORIGIN, Origin
 from .metering import Meter
 from .replies import decode, encode, kept_form
 from .run import QueryRun
@@ -104,12 +105,17 @@ class Caller:
         _, answer = await flights.Flight(place, self.run, self._answer(key, request, parse, phase)).join()
         return answer
 
+    @cached_property
+    def _origin(self) -> Origin:
+        return self.run.origin(self.progress.site)
+
     def _place(self, key: bytes) -> Hashable:
         if not self._cache:
             return (self.run.query_id, key)
         return (self.run.store.path or self.run.store, key)
 
     async def _answer(self, key: bytes, request: Request, parse: Parse[T], phase: Phase) -> tuple[Reply, T]:
+        ORIGIN.set(self._origin)  # for the rest of the question, which is a task of its own
         stored = await self._stored(key)
         if stored is not None:
             try:

@@ -17,8 +17,8 @@ import math
 class Demand:
     """The rows that a reader still wants, and the rows that may be under way for it.
 
-    The lowest operator takes rows with :meth:`take`; every filter above it reports what it drops with :meth:`dropped`, and
-    whoever serves the reader reports with :meth:`passed` what arrives. Both are needed: a row neither dropped nor passed
+    The lowest operator takes rows with :meth:`take`; every filter above it reports what it drops with :meth:`dropped`, what
+    makes several rows of one with :meth:`multiplied`, and whoever serves the reader reports with :meth:`passed` what arrives. Both are needed: a row neither dropped nor passed
     is under way for ever.
 
     Parameters
@@ -38,6 +38,7 @@ class Demand:
         self.found = 0
         self.processed = 0
         self.started = 0
+        self._before = self._after = 0
         self._selective = selective
         self._changed = asyncio.Event()
 
@@ -47,11 +48,16 @@ class Demand:
         return (self.found + 1) / (self.processed + 2) if self._selective else 1.0
 
     @property
+    def growth(self) -> float:
+        """Rows that one started row becomes, as far as is known."""
+        return (self._after + 1) / (self._before + 1)
+
+    @property
     def allowance(self) -> int:
         """Rows that may be started now."""
         if self.done():
             return 0
-        wave = min(self.cap, math.ceil((self.rows - self.found) / self.share))
+        wave = min(self.cap, math.ceil((self.rows - self.found) / (self.share * self.growth)))
         return max(0, wave - (self.started - self.processed))
 
     def done(self) -> bool:
@@ -75,6 +81,13 @@ class Demand:
     def dropped(self, rows: int) -> None:
         """So many rows were filtered out on the way."""
         self._finish(rows)
+
+    def multiplied(self, before: int, after: int) -> None:
+        """So many rows became so many on the way."""
+        self._before += before
+        self._after += after
+        self.started += after - before
+        self._changed.set()
 
     def _finish(self, rows: int) -> None:
         self.processed += rows

@@ -27,11 +27,11 @@ class Lookups:
 
     Parameters
     ----------
-    store : where answers are.
+    store : where answers are. ttl_s : older answers are not found; ``None``: all are.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, ttl_s: float | None = None) -> None:
+        self._store, self._ttl_s = store, ttl_s
         self._waiting: list[tuple[bytes, asyncio.Future[bytes | None]]] = []
         self._busy = False
 
@@ -52,7 +52,7 @@ class Lookups:
         if not keys and not self._waiting:
             self._busy = False
             return
-        reading = in_thread(partial(self._store.lookup, keys))
+        reading = in_thread(partial(self._store.lookup, keys, self._ttl_s))
         reading.add_done_callback(partial(self._deliver, batch))
 
     def _deliver(

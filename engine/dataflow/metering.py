@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass, replace
 
 from ...udfs.models.base import Generate, JsonAnswer, Model, ModelSpec, Reply, Request, Usage
-from ...udfs.models.prices import cost_usd, estimate_usd
-from ..errors import InvalidAnswer, ModelTimeout
+from ...udfs.models.prices import Cost, cost_usd, estimate_usd
+from ...udfs.models.registry import backends
+from ...udfs.models.sending import Sendings, counted
+from ...udfs.models.tries import set_tries, tries_of
+from ..errors import BudgetExceeded, InvalidAnswer, ModelTimeout
 from ..store.records import CallRecord, Outcome, Phase
+from .budget import NOTHING, Spending
 from .progress import SiteProgress
 from .run import QueryRun
 from .saves import Saving
@@ -16,6 +21,17 @@ from .saves import Saving
 MESSAGE_TOKENS = 32
 """Tokens that a chat template and a tokenizer add around the two messages."""
 SHOWN_CHARS = 500
+CUT_OFF = (ModelTimeout, BudgetExceeded, asyncio.CancelledError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Took:
+    """What a call took: seconds of its last attempt, seconds before that one left (``None``: unknown), attempts before it."""
+
+    seconds: float
+    queued: float | None
+    retries: int
+    cost: Cost
 
 
 class Meter:
@@ -28,10 +44,14 @@ class Meter:
 
     def __init__(self, run: QueryRun, spec: ModelSpec, progress: SiteProgress) -> None:
         self._run, self._spec, self._progress = run, spec, progress
+        backend = backends().get(spec.provider)
+        self._tells = backend is not None and backend.tells
+        self._queued: dict[bytes, float] = {}
 
     async def send(self, model: Model, request: Request, key: bytes, phase: Phase) -> Reply:
         """Reserve, call, settle. A call that fails is recorded here; one that is answered by :meth:`record`, once the
-        answer is judged.
+        answer is judged. A call that fails before anything was sent (there is no key, no model file, no slot in time) is no
+        call.
 
         Raises
         ------
@@ -43,13 +63,17 @@ class Meter:
         self._progress.calibration += phase == "calibrate"
         self._progress.in_flight += 1
         started = time.perf_counter()
-        try:
-            reply = await model.call(request)
-        except (Exception, asyncio.CancelledError) as error:
-            await self._failed(error, most, key, phase, time.perf_counter() - started).durable()
-            raise
-        finally:
-            self._progress.in_flight -= 1
+        with counted() as sendings:
+            try:
+                reply = await self._call(model, request)
+            except (Exception, asyncio.CancelledError) as error:
+                await self._unanswered(error, most, key, phase, sendings, started)
+                raise
+            finally:
+                self._progress.in_flight -= 1
+        if sendings.count:
+            reply = replace(reply, retries=sendings.count - 1)
+            self._queued[key] = sendings.last - started
         self._answered(reply, most)
         return reply
 
@@ -57,55 +81,95 @@ class Meter:
         self, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None, error: str | None = None
     ) -> Saving:
         """Keep the record of an answered call, and its answer."""
-        cost = cost_usd(self._spec, reply.usage).usd
-        return self._save(key, phase, outcome, reply.usage, reply.seconds, reply.retries, cost, error, answer)
+        took = _Took(reply.seconds, self._queued.pop(key, None), reply.retries, cost_usd(self._spec, reply.usage))
+        return self._save(key, phase, outcome, reply.usage, took, error, answer)
 
-    def _answered(self, reply: Reply, most: float | None) -> None:
+    async def _call(self, model: Model, request: Request) -> Reply:
+        left = self._run.budget.seconds_left()
+        if left is None:
+            return await model.call(request)
+        limit = asyncio.timeout(left)
+        try:
+            async with limit:
+                return await model.call(request)
+        except TimeoutError:
+            if not limit.expired():  # the model's own
+                raise
+            raise self._run.budget.no_time() from None
+
+    def _answered(self, reply: Reply, most: Spending) -> None:
         cost = cost_usd(self._spec, reply.usage)
-        self._run.budget.settle(most, cost.usd)
-        progress, usage = self._progress, reply.usage
-        progress.tokens_in += usage.tokens_in or 0
-        progress.tokens_out += usage.tokens_out or 0
-        progress.retries += reply.retries
-        progress.model_seconds += reply.seconds
-        self._count_money(cost.usd)
+        self._run.budget.settle(most, Spending(cost.usd, _total(reply.usage)))
+        self._progress.retries += reply.retries
+        self._progress.model_seconds += reply.seconds
+        self._count(reply.usage, cost.usd)
         self._run.priced_by(cost.source)
 
-    def _failed(self, error: BaseException, most: float | None, key: bytes, phase: Phase, seconds: float) -> Saving:
-        # An answer outside its type was generated, and one that nobody waited for may have been: they cost something.
-        billed = isinstance(error, InvalidAnswer | ModelTimeout | asyncio.CancelledError)
-        self._run.budget.settle(most, None if billed else 0.0)
-        cost = cost_usd(self._spec, Usage()).usd  # known only where nothing costs anything
-        if isinstance(error, InvalidAnswer):
-            self._count_money(cost)
-        words = "cancelled before an answer came" if isinstance(error, asyncio.CancelledError) else str(error)
-        outcome: Outcome = "invalid" if isinstance(error, InvalidAnswer) else "error"
-        return self._save(key, phase, outcome, Usage(), seconds, 0, cost, words, None)
+    async def _unanswered(
+        self, error: BaseException, most: Spending, key: bytes, phase: Phase, sendings: Sendings, started: float
+    ) -> None:
+        if self._tells and not sendings.count:
+            self._unsent(error, most, phase)
+            return
+        now, left = time.perf_counter(), sendings.last if sendings.count else started
+        took = _Took(
+            seconds=now - left,
+            queued=left - started if sendings.count else None,
+            retries=max(0, sendings.count - 1) if self._tells else tries_of(error) - 1,
+            cost=cost_usd(self._spec, sendings.usage),  # without tokens known only where nothing costs anything
+        )
+        await self._failed(error, most, key, phase, took, sendings.usage).durable()
 
-    def _count_money(self, usd: float | None) -> None:
+    def _unsent(self, error: BaseException, most: Spending, phase: Phase) -> None:
+        """Forget a call that never was."""
+        self._run.budget.give_back(most)
+        self._progress.calls -= 1
+        self._progress.calibration -= phase == "calibrate"
+        set_tries(error, 0)
+
+    def _failed(
+        self, error: BaseException, most: Spending, key: bytes, phase: Phase, took: _Took, usage: Usage
+    ) -> Saving:
+        # An answer outside its type was generated, and one that nobody waited for may have been: they cost something.
+        invalid = isinstance(error, InvalidAnswer)
+        billed = invalid or isinstance(error, CUT_OFF)
+        self._run.budget.settle(most, Spending(took.cost.usd, _total(usage)) if billed else NOTHING)
+        self._progress.retries += took.retries
+        if invalid:
+            self._count(usage, took.cost.usd)
+        words = "cancelled before an answer came" if isinstance(error, asyncio.CancelledError) else str(error)
+        return self._save(key, phase, "invalid" if invalid else "error", usage, took, words, None)
+
+    def _count(self, usage: Usage, usd: float | None) -> None:
+        self._progress.tokens_in += usage.tokens_in or 0
+        self._progress.tokens_out += usage.tokens_out or 0
         if usd is None:
             self._progress.unpriced += 1
         else:
             self._progress.cost_usd += usd
 
     def _save(
-        self, key: bytes, phase: Phase, outcome: Outcome, usage: Usage, seconds: float, retries: int,
-        cost: float | None, error: str | None, answer: bytes | None,
+        self, key: bytes, phase: Phase, outcome: Outcome, usage: Usage, took: _Took, error: str | None,
+        answer: bytes | None,
     ) -> Saving:  # fmt: skip
         record = CallRecord(
             at=time.time(), query_id=self._run.query_id, call_site=self._progress.site,
             function=self._progress.function, model=self._spec.name, phase=phase, key=key,
             tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, tokens_cached=usage.tokens_cached,
-            seconds=seconds, retries=retries, cost_usd=cost, outcome=outcome,
-            error=None if error is None else error[:SHOWN_CHARS],
+            seconds=took.seconds, retries=took.retries, cost_usd=took.cost.usd, outcome=outcome,
+            error=None if error is None else error[:SHOWN_CHARS], queue_seconds=took.queued,
+            price_source=took.cost.source,
         )  # fmt: skip
         return self._run.saves.save(record, answer)
 
-    def _most(self, request: Request) -> float | None:
-        """The most that a request may cost in US dollars; ``None``: unknown (or no cap asks)."""
-        if self._run.budget.max_cost_usd is None:
-            return None
-        return estimate_usd(self._spec, *most_tokens(request)).usd
+    def _most(self, request: Request) -> Spending:
+        """The most that a request may take; nothing is computed that no cap asks for."""
+        caps = self._run.budget.caps
+        if caps.cost_usd is None and caps.tokens is None:
+            return NOTHING
+        tokens = most_tokens(request)
+        usd = estimate_usd(self._spec, *tokens).usd if caps.cost_usd is not None else 0.0
+        return Spending(usd, sum(tokens))
 
 
 def most_tokens(request: Request) -> tuple[int, int]:
@@ -122,3 +186,8 @@ def most_tokens(request: Request) -> tuple[int, int]:
 
 def _tokens(text: str) -> int:
     return len(text.encode(errors="replace")) // 2 + MESSAGE_TOKENS
+
+
+def _total(usage: Usage) -> int | None:
+    """Tokens in and out; ``None`` where the server did not count both (an embedding has none out)."""
+    return None if usage.tokens_in is None else usage.tokens_in + (usage.tokens_out or 0)

@@ -21,6 +21,7 @@ class SiteProgress:
     tokens_in, tokens_out : as counted by the server. cost_usd : money of priced calls; unpriced : calls of unknown price.
     model_seconds : sum of the calls' own wall times.
     notes : what the task says of itself (threshold in use, …).
+    rows_total : rows that will reach it, where somebody knows or guesses; total_is_exact : which of the two.
     """
 
     site: str
@@ -43,11 +44,16 @@ class SiteProgress:
     unpriced: int = 0
     model_seconds: float = 0.0
     notes: dict[str, str] = field(default_factory=dict)
+    rows_total: int | None = None
+    total_is_exact: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class QueryProgress:
-    """All call sites of a query, and its clock in seconds (monotonic start, end once finished)."""
+    """All call sites of a query, and its clock in seconds (monotonic start, end once finished).
+
+    ``watched``: somebody wants to know how much is left, and it may cost a look at DuckDB's plan.
+    """
 
     query_id: str
     started: float
@@ -55,6 +61,12 @@ class QueryProgress:
     finished: float | None = None
     price_source: str = ""
     notices: list[str] = field(default_factory=list)
+    watched: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether a call site is ready to ask."""
+        return bool(self.sites)
 
     @property
     def calls(self) -> int:

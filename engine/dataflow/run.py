@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 import uuid
@@ -10,14 +11,20 @@ from collections.abc import Callable
 
 from ..settings import Settings
 from ..store import Store
-from .budget import Budget
+from .budget import Budget, budget_caps
+from .dispatcher import rank
+from .gates import Origin
 from .lookups import Lookups
 from .memo import Memo
 from .progress import QueryProgress, SiteProgress
 from .saves import Saves
+from .stage_graph import StageGraph
+from .tracing import Tracing
 
 UNSTORED_ANSWERS = 200_000
 UNSTORED_BYTES = 64 << 20
+
+_ages = itertools.count()
 
 
 class QueryRun:
@@ -31,17 +38,22 @@ class QueryRun:
 
     Attributes
     ----------
+    age : a number that grows from query to query. graph : the stages of the plan that runs.
     error : the first error of the query as it was raised; DuckDB, between us and the user, turns errors into text.
     """
 
     def __init__(self, store: Store, settings: Settings, query_id: str | None = None) -> None:
         self.query_id = query_id or uuid.uuid4().hex[:16]
+        self.age = next(_ages)
+        self.graph = StageGraph(())
         self.store = store
         self.settings = settings.model_copy()
         self.progress = QueryProgress(self.query_id, time.monotonic())
-        self.budget = Budget(settings.llm_max_calls, settings.llm_max_cost_usd, self.rows_done)
-        self.lookups = Lookups(store)
-        self.saves = Saves(store)
+        self.budget = Budget(budget_caps(settings), self.rows_done)
+        self.lookups = Lookups(store, settings.llm_cache_ttl_s)
+        self.saves = Saves(store, settings.llm_cache_ttl_s)
+        store.upkeep.attend(self.progress, settings.llm_cache_max_mb)
+        self.traces = Tracing(store)
         self.unstored: Memo[bytes, bytes] = Memo(UNSTORED_ANSWERS, UNSTORED_BYTES)
         self.error: BaseException | None = None
         # Re-entrant: cancel() may come from a signal handler that interrupts its own thread in here.
@@ -53,6 +65,12 @@ class QueryRun:
     def site(self, site: str, function: str, model: str) -> SiteProgress:
         """The counters of a call site, made on first use."""
         return self.progress.sites.setdefault(site, SiteProgress(site, function, model))
+
+    def origin(self, site: str) -> Origin:
+        """On whose behalf a call site's calls are made: the deeper its stage lies in the plan, the sooner they go."""
+        depths = self.graph.depths()
+        depth = max((depths[stage.id] for stage in self.graph.stages if stage.label == site), default=0)
+        return Origin(rank(depth=depth, age=self.age), self.query_id, site, self.traces)
 
     def rows_done(self) -> int:
         """Rows answered so far, over all call sites."""
@@ -118,6 +136,8 @@ class QueryRun:
             self._callbacks.remove(callback)
 
     def finish(self) -> None:
-        """Stop the query's clock; idempotent."""
+        """Stop the query's clock and write down what was kept back; idempotent."""
+        self.traces.flush()
         if self.progress.finished is None:
             self.progress.finished = time.monotonic()
+            self.store.upkeep.ended()

@@ -59,11 +59,11 @@ class Saves:
 
     Parameters
     ----------
-    store : where records and answers go.
+    store : where records and answers go. ttl_s : a stored answer that is older gives way to a new one.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, ttl_s: float | None = None) -> None:
+        self._store, self._ttl_s = store, ttl_s
         self._waiting: list[Saving] = []
         self._busy = False
 
@@ -84,7 +84,7 @@ class Saves:
     def _write(self, batch: list[Saving], deliver: Deliver) -> None:
         loop = asyncio.get_running_loop()
         try:
-            writing = self._store.save_all([(saving.record, saving.answer) for saving in batch])
+            writing = self._store.save_all([(saving.record, saving.answer) for saving in batch], self._ttl_s)
         except Exception as error:  # the store is closed
             loop.call_soon(deliver, batch, error)
             return

@@ -43,6 +43,7 @@ class Reading:
     ) -> None:
         self.execution = execution
         self._duck, self._waiting, self._variables, self._listener = duck, waiting, variables, listener
+        execution.run.progress.watched = listener is not None
         self._opened: tuple[Spool, TypedRows] | None = None
         self._table: pa.Table | None = None
         self._over: BaseException | None = None

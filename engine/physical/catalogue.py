@@ -1,4 +1,4 @@
-"""Carries out the statements about models, prompts, secrets and settings."""
+"""Carries out the statements about models, prompts, secrets, settings and answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from ...udfs.functions import functions
 from ...udfs.models.base import ModelSpec
 from ...udfs.models.http_errors import holds_key
 from ..errors import BindError, Position, ProgrammingError
@@ -17,8 +18,10 @@ from ..sql.prompt_names import NAME
 from ..sql.statements import (
     AlterModel,
     CatalogueStatement,
+    CompactAnswers,
     CreateModel,
     CreatePrompt,
+    DropAnswers,
     DropModel,
     DropPrompt,
     RenameModel,
@@ -59,6 +62,11 @@ class Catalogue:
                 return system_tables.models(self._models)
             case ShowPrompts():
                 return system_tables.current_prompts(self._store)
+            case DropAnswers():
+                return self._drop_answers(statement)
+            case CompactAnswers():
+                space = self._store.cache.compact()
+                return pa.table({"bytes_before": [space.before], "bytes_after": [space.after]})
         self._change(statement)
         return None
 
@@ -81,6 +89,11 @@ class Catalogue:
                 self._create_prompt(statement)
             case DropPrompt():
                 self._drop_prompt(statement)
+
+    def _drop_answers(self, statement: DropAnswers) -> pa.Table:
+        function = None if statement.function is None else _canonical(statement.function, statement.place)
+        gone = self._store.cache.clear(model=statement.model, function=function, older_than_s=statement.older_than_s)
+        return pa.table({"answers": [gone]})
 
     def _create(self, statement: CreateModel) -> None:
         stored = {m.name.lower() for m in self._store.models()}
@@ -116,6 +129,15 @@ class Catalogue:
             return
         near = difflib.get_close_matches(statement.name, {p.name for p in self._store.prompts.all()}, n=2)
         raise BindError(f"There is no prompt {statement.name}. SHOW PROMPTS lists them.", None, statement.name, near)
+
+
+def _canonical(function: str, where: Position | None) -> str:
+    """A function by its own name, from any of its names."""
+    known = functions()
+    if (found := known.get(function.upper())) is not None:
+        return found.sql_name
+    near = difflib.get_close_matches(function.upper(), known, n=2)
+    raise BindError(f"There is no semantic function {function}.", where, function, near)
 
 
 @contextmanager

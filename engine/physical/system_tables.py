@@ -34,9 +34,12 @@ def table(name: str, store: Store, pool: ModelPool, settings: Settings) -> pa.Ta
         case "llm_calls":
             return store.query("calls")
         case "llm_usage":
-            return store.query("usage")
+            return store.query("usage_by_query")
         case "llm_errors":
             return store.query("errors")
+        case "llm_stage_trace":
+            store.traces.settle()
+            return store.query("stage_trace")
         case "llm_settings":
             return _settings(settings)
         case "llm_functions":

@@ -33,10 +33,13 @@ class CallRecord:
     phase : ``serve`` for a row, ``calibrate`` for a probe before the rows, ``reask`` after an invalid answer.
     key : the request's 32-byte key, under which an answer is kept.
     tokens_in, tokens_out, tokens_cached : as the server counted them; ``None`` if it did not say.
-    seconds : wall time of the call.
-    retries : failed attempts before it.
+    seconds : wall time of its last attempt.
+    retries : failed attempts before that one, so that a server saw ``1 + retries`` requests.
     cost_usd : US dollars; ``None`` is "unknown", never "free".
     outcome, error : what became of it.
+    queue_seconds : what passed before the attempt that ``seconds`` is of was sent: waiting for a slot and for rates, and
+        earlier attempts; ``None``: the model does not tell.
+    price_source : where ``cost_usd`` comes from: ``CREATE MODEL``, ``local``, a price table and its version, ``unknown``.
     """
 
     at: float
@@ -54,6 +57,8 @@ class CallRecord:
     cost_usd: float | None
     outcome: Outcome
     error: str | None
+    queue_seconds: float | None = None
+    price_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,45 @@ VERSION_2 = (
         settings TEXT NOT NULL, refusal TEXT NOT NULL)""",
 )
 
+VERSION_3 = (
+    "ALTER TABLE calls ADD COLUMN queue_seconds REAL",
+    "ALTER TABLE calls ADD COLUMN price_source TEXT",
+)
+
+VERSION_4 = (
+    """CREATE TABLE stage_trace (
+        id INTEGER PRIMARY KEY, query_id TEXT NOT NULL, stage TEXT NOT NULL, device TEXT NOT NULL, model TEXT NOT NULL,
+        units INTEGER NOT NULL, queued REAL NOT NULL, started REAL NOT NULL, ended REAL NOT NULL, outcome TEXT NOT NULL)""",
+)
+
+VERSION_5 = (
+    "ALTER TABLE answers ADD COLUMN function TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE answers ADD COLUMN used_at REAL NOT NULL DEFAULT 0",
+    # Answers made before know their function only by the record of their call.
+    "CREATE TABLE functions_by_key (key BLOB PRIMARY KEY, function TEXT NOT NULL)",
+    "INSERT OR IGNORE INTO functions_by_key SELECT key, function FROM calls WHERE outcome = 'ok'",
+    """UPDATE answers SET used_at = at,
+        function = coalesce((SELECT f.function FROM functions_by_key f WHERE f.key = answers.key), '')""",
+    "DROP TABLE functions_by_key",
+    "CREATE INDEX answers_by_use ON answers (used_at)",
+    # Kept by triggers: to add it up would be to read the whole table, and other processes write, too.
+    "CREATE TABLE cache_size (bytes INTEGER NOT NULL)",
+    "INSERT INTO cache_size SELECT coalesce(sum(length(payload) + 200), 0) FROM answers",
+    """CREATE TRIGGER answer_added AFTER INSERT ON answers
+        BEGIN UPDATE cache_size SET bytes = bytes + length(new.payload) + 200; END""",
+    """CREATE TRIGGER answer_gone AFTER DELETE ON answers
+        BEGIN UPDATE cache_size SET bytes = bytes - length(old.payload) - 200; END""",
+    """CREATE TRIGGER answer_replaced AFTER UPDATE OF payload ON answers
+        BEGIN UPDATE cache_size SET bytes = bytes + length(new.payload) - length(old.payload); END""",
+    """CREATE TABLE past_usage (
+        day TEXT NOT NULL, model TEXT NOT NULL, function TEXT NOT NULL, calls INTEGER NOT NULL,
+        failed_calls INTEGER NOT NULL, retries INTEGER NOT NULL, seconds REAL NOT NULL, tokens_in INTEGER,
+        tokens_out INTEGER, tokens_cached INTEGER, cost_usd REAL, unknown_token_calls INTEGER NOT NULL,
+        unknown_cost_calls INTEGER NOT NULL, PRIMARY KEY (day, model, function))""",
+)
+
 # Entry i takes version i to i + 1. Append; never edit an entry that was released.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 
 
 def check_ours(connection: sqlite3.Connection, where: str) -> None:

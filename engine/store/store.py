@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..errors import InterfaceError, ProgrammingError
+from .cache import Cache
 from .files import Handle, Synchronous, connect, open_store, translated
 from .prompts import Prompts
 from .queries import Queries
@@ -31,6 +32,8 @@ from .records import (
     refuse_secrets,
 )
 from .tables import Rows, T
+from .traces import Traces
+from .upkeep import Upkeep, keys_to_touch
 from .views import ViewName, read_usage, read_view
 from .writer import Writer
 
@@ -41,8 +44,9 @@ def _insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-# OR IGNORE: when two processes asked the same thing, the first answer stays, so no reader sees an answer change.
-INSERT_ANSWER = "INSERT OR IGNORE INTO answers (key, model, payload, at) VALUES (?, ?, ?, ?)"
+# When two processes asked the same thing, the first answer stays, so no reader sees an answer change, unless it has expired.
+INSERT_ANSWER = """INSERT INTO answers (key, model, function, payload, at, used_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+    ON CONFLICT (key) DO UPDATE SET model = ?2, function = ?3, payload = ?4, at = ?5, used_at = ?5 WHERE answers.at < ?6"""
 INSERT_CALL = _insert("calls", CALL_COLUMNS)
 INSERT_ERROR = _insert("errors", ERROR_COLUMNS)
 
@@ -64,6 +68,7 @@ class Store:
         self._pid = os.getpid()
         self._reading = reading
         self._writer = Writer(writing, path)
+        self.upkeep = Upkeep(self._writer)
         weakref.finalize(self, _shut, self._writer, reading, self._pid)  # also runs when the interpreter ends
 
     @classmethod
@@ -83,15 +88,22 @@ class Store:
         place = path and path.absolute()
         return cls(place, *open_store(place, synchronous))
 
-    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The stored answers among ``keys``. It reads what is committed, by this or any other process."""
+    def lookup(self, keys: Sequence[bytes], ttl_s: float | None = None) -> dict[bytes, bytes]:
+        """The stored answers among ``keys``. It reads what is committed, by this or any other process.
+
+        Parameters
+        ----------
+        ttl_s : older answers are not found; ``None``: all are.
+        """
         self._check()
-        found: dict[bytes, bytes] = {}
+        found: list[tuple[bytes, bytes, float]] = []
+        oldest = _expiry(ttl_s)
         with translated(self.path), self._reading.lock:
             for chunk in _chunks(keys):
-                sql = f"SELECT key, payload FROM answers WHERE key IN ({_marks(chunk)})"
-                found.update(self._reading.connection.execute(sql, chunk))
-        return found
+                sql = f"SELECT key, payload, used_at FROM answers WHERE key IN ({_marks(chunk)}) AND at >= ?"
+                found += self._reading.connection.execute(sql, [*chunk, oldest]).fetchall()
+        self.upkeep.used(keys_to_touch(found))
+        return {key: payload for key, payload, _ in found}
 
     def save(self, record: CallRecord, answer: bytes | None) -> Future[None]:
         """Keep a call's record, and its answer under ``record.key`` unless one is there.
@@ -100,15 +112,31 @@ class Store:
         """
         return self.save_all([(record, answer)])
 
-    def save_all(self, saved: Sequence[tuple[CallRecord, bytes | None]]) -> Future[None]:
-        """:meth:`save` for many at once, all or none of them."""
+    def save_all(self, saved: Sequence[tuple[CallRecord, bytes | None]], ttl_s: float | None = None) -> Future[None]:
+        """:meth:`save` for many at once, all or none of them; an answer older than ``ttl_s`` gives way to a new one."""
         self._check()
-        answers = [(record.key, record.model, answer, record.at) for record, answer in saved if answer is not None]
+        expired = _expiry(ttl_s)
+        answers = [(r.key, r.model, r.function, answer, r.at, expired) for r, answer in saved if answer is not None]
         calls = [call_row(record) for record, _ in saved]
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(INSERT_ANSWER, answers)
             connection.executemany(INSERT_CALL, calls)
+
+        saving = self._writer.submit(work)
+        self.upkeep.saved(len(calls))
+        return saving
+
+    def keep(
+        self, answers: Sequence[tuple[bytes, bytes]], model: str, function: str, ttl_s: float | None = None
+    ) -> Future[None]:
+        """Answers by key that have no call of their own (rows that shared a prompt); else as :meth:`save_all`."""
+        self._check()
+        now, expired = time.time(), _expiry(ttl_s)
+        rows = [(key, model, function, answer, now, expired) for key, answer in answers]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(INSERT_ANSWER, rows)
 
         return self._writer.submit(work)
 
@@ -198,6 +226,16 @@ class Store:
         return Prompts(self)
 
     @property
+    def traces(self) -> Traces:
+        """When calls waited and ran, on which device."""
+        return Traces(self)
+
+    @property
+    def cache(self) -> Cache:
+        """The answers, to be forgotten."""
+        return Cache(self, self._reading, self.path)
+
+    @property
     def queries(self) -> Queries:
         """Statements that had failed rows."""
         return Queries(self)
@@ -218,7 +256,8 @@ class Store:
 
         Parameters
         ----------
-        view : ``calls`` and ``errors`` (newest first), ``usage`` (a row per model and function), ``models``.
+        view : ``calls``, ``errors`` and ``stage_trace`` (newest first), ``usage`` (a row per model
+            and function), ``usage_by_query`` (also per day and query), ``models``.
         query_id : only this query's; not for ``models``.
         limit : at most so many rows.
         """
@@ -234,6 +273,8 @@ class Store:
 
     def close(self) -> None:
         """Write what is pending, then close; idempotent. Without it the end of the interpreter does the same."""
+        if os.getpid() == self._pid:
+            self.upkeep.write_uses()
         _shut(self._writer, self._reading, self._pid)
 
     def __enter__(self) -> Store:
@@ -271,6 +312,11 @@ def _shut(writer: Writer, reading: Handle, pid: int) -> None:
     if os.getpid() == pid:  # a forked child has neither the thread nor the locks
         writer.close()
         reading.close()
+
+
+def _expiry(ttl_s: float | None) -> float:
+    """Unix time before which answers have expired."""
+    return 0.0 if ttl_s is None else time.time() - ttl_s
 
 
 def _chunks(keys: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -10,16 +10,26 @@ import pyarrow as pa
 
 from .records import UsageTotals
 
-ViewName = Literal["calls", "usage", "errors", "models"]
+ViewName = Literal["calls", "usage", "usage_by_query", "errors", "models", "stage_trace"]
 
 ROWS_PER_BATCH = 10_000
-_TYPES = {"text": pa.string(), "int": pa.int64(), "real": pa.float64(), "time": pa.timestamp("us", tz="UTC")}
+_TYPES = {
+    "text": pa.string(),
+    "int": pa.int64(),
+    "real": pa.float64(),
+    "time": pa.timestamp("us", tz="UTC"),
+    "day": pa.date32(),
+}
 
-_TOTALS = """
-    count(*), count(*) FILTER (WHERE outcome <> 'ok'), sum(retries), sum(seconds),
-    sum(tokens_in), sum(tokens_out), sum(tokens_cached), sum(cost_usd),
-    count(*) FILTER (WHERE tokens_in IS NULL), count(*) FILTER (WHERE cost_usd IS NULL)
-"""
+_EACH = (
+    "count(*)", "count(*) FILTER (WHERE outcome <> 'ok')", "sum(retries)", "sum(seconds)", "sum(tokens_in)",
+    "sum(tokens_out)", "sum(tokens_cached)", "sum(cost_usd)", "count(*) FILTER (WHERE tokens_in IS NULL)",
+    "count(*) FILTER (WHERE cost_usd IS NULL)",
+)  # fmt: skip
+TOTALS = ", ".join(_EACH)
+SUMS = ("calls", "failed_calls", "retries", "seconds", "tokens_in", "tokens_out", "tokens_cached", "cost_usd",
+        "unknown_token_calls", "unknown_cost_calls")  # fmt: skip
+"""The names of :data:`TOTALS`, and of the sums that stay of records that have gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +50,50 @@ def _micros(column: str) -> str:
     return f"CAST(round({column} * 1e6) AS INTEGER)"
 
 
+_SUMMED = (
+    "calls int, failed_calls int, retries int, seconds real, tokens_in int, tokens_out int, tokens_cached int, "
+    "cost_usd real, unknown_token_calls int, unknown_cost_calls int"
+)
+_USAGE = f"""
+    SELECT CAST(at AS INTEGER) / 86400 AS day, query_id, model, function,
+        {", ".join(f"{total} AS {name}" for total, name in zip(_EACH, SUMS, strict=True))}
+    FROM calls GROUP BY 1, 2, 3, 4
+    UNION ALL SELECT CAST(julianday(day) - 2440587.5 AS INTEGER), NULL, model, function, {", ".join(SUMS)} FROM past_usage"""
 _WHO = "query_id text, call_site text, function text, model text"
 
 VIEWS: dict[ViewName, View] = {
     "calls": View(
         f"""SELECT {_micros("at")}, query_id, call_site, function, model, phase, lower(hex(key)), tokens_in, tokens_out,
-            tokens_cached, seconds, retries, cost_usd, outcome, error FROM calls""",
+            tokens_cached, seconds, queue_seconds, retries, cost_usd, price_source, outcome, error FROM calls""",
         _schema(
             f"at time, {_WHO}, phase text, key text, tokens_in int, tokens_out int, tokens_cached int, seconds real, "
-            "retries int, cost_usd real, outcome text, error text"
+            "queue_seconds real, retries int, cost_usd real, price_source text, outcome text, error text"
         ),
         "ORDER BY id DESC",
     ),
     "usage": View(
-        f"SELECT model, function, {_TOTALS} FROM calls",
-        _schema(
-            "model text, function text, calls int, failed_calls int, retries int, seconds real, tokens_in int, "
-            "tokens_out int, tokens_cached int, cost_usd real, unknown_token_calls int, unknown_cost_calls int"
-        ),
+        f"SELECT model, function, {', '.join(f'sum({name})' for name in SUMS)} FROM ({_USAGE})",
+        _schema(f"model text, function text, {_SUMMED}"),
         "GROUP BY model, function ORDER BY model, function",
+    ),
+    "usage_by_query": View(
+        f"SELECT day, query_id, model, function, {', '.join(SUMS)} FROM ({_USAGE})",
+        _schema(f"day day, query_id text, model text, function text, {_SUMMED}"),
+        "ORDER BY day, query_id, model, function",
     ),
     "errors": View(
         f"SELECT {_micros('at')}, query_id, call_site, function, model, row_number, input_digest, input_preview, "
         "error, tries FROM errors",
         _schema(f"at time, {_WHO}, row_number int, input_digest text, input_preview text, error text, tries int"),
+        "ORDER BY id DESC",
+    ),
+    "stage_trace": View(
+        f"SELECT query_id, stage, device, model, units, {_micros('queued')}, {_micros('started')}, {_micros('ended')}, "
+        "outcome FROM stage_trace",
+        _schema(
+            "query_id text, stage text, device text, model text, units int, queued time, started time, ended time, "
+            "outcome text"
+        ),
         "ORDER BY id DESC",
     ),
     "models": View(
@@ -92,5 +122,5 @@ def read_view(connection: sqlite3.Connection, name: ViewName, query_id: str | No
 
 def read_usage(connection: sqlite3.Connection, query_id: str) -> UsageTotals:
     """Totals of one query; all zero if it made no call."""
-    row = connection.execute(f"SELECT {_TOTALS} FROM calls WHERE query_id = ?", [query_id]).fetchone()
+    row = connection.execute(f"SELECT {TOTALS} FROM calls WHERE query_id = ?", [query_id]).fetchone()
     return UsageTotals(*row) if row[0] else UsageTotals(0, 0, 0, 0.0, 0, 0, 0, 0.0, 0, 0)

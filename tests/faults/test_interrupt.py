@@ -75,7 +75,14 @@ con.close()
 
 
 @pytest.mark.parametrize(
-    "use", ["con.sql(ENDLESS).fetchall()", "con.sql('CREATE TABLE u AS ' + ENDLESS)", "con.execute(ENDLESS).fetchone()"]
+    "use",
+    [
+        "con.sql(ENDLESS).fetchall()",
+        "con.sql('CREATE TABLE u AS ' + ENDLESS)",
+        "con.execute(ENDLESS).fetchone()",
+        "con.execute('CREATE TABLE u AS ' + ENDLESS)",
+        "con.execute('SELECT range FROM range(10_000_000_000)').fetchall()",
+    ],
 )
 def test_ctrl_c_stops_plain_sql(use: str) -> None:
     program = f"""

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import stamina
 
+from anserdb.engine.dataflow.clock import LoopClock
+from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import InvalidAnswer, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import ChoiceAnswer, Generate, Model, ModelSpec
 from anserdb.udfs.models.registry import open_model
@@ -30,7 +32,7 @@ def no_backoff() -> Iterator[None]:
 
 def connect(server: LoopbackServer, *, timeout_s: float = 30.0, max_retries: int = 3, **options: Any) -> Model:
     spec = ModelSpec("remote", "openai", {"base_url": server.base_url, **options})
-    return open_model(spec, concurrency=8, timeout_s=timeout_s, max_retries=max_retries)
+    return open_model(spec, gates=Gates(LoopClock()).open, concurrency=8, timeout_s=timeout_s, max_retries=max_retries)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -134,7 +136,13 @@ async def test_nobody_listens() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
-    model = open_model(ModelSpec("m", "openai", {"base_url": address}), concurrency=1, timeout_s=5, max_retries=1)
+    model = open_model(
+        ModelSpec("m", "openai", {"base_url": address}),
+        gates=Gates(LoopClock()).open,
+        concurrency=1,
+        timeout_s=5,
+        max_retries=1,
+    )
     error = await failure(model.call(CHOICE))
     await model.close()
     assert isinstance(error, ModelUnavailable)
@@ -147,7 +155,7 @@ async def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     spec = ModelSpec("m", "openai", {"base_url": "http://no-such-host.invalid/v1"})
-    model = open_model(spec, concurrency=1, timeout_s=20, max_retries=0)
+    model = open_model(spec, gates=Gates(LoopClock()).open, concurrency=1, timeout_s=20, max_retries=0)
     error = await failure(model.call(CHOICE))
     await model.close()
     assert isinstance(error, (ModelUnavailable, ModelTimeout))

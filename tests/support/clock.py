@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -28,6 +28,14 @@ class VirtualClock:
         wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._time + seconds, self._number, wake))
         await wake
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.Future[None]:
+        """Call back once the clock has been moved that far; what is returned can be cancelled."""
+        self._number += 1
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (when, self._number, wake))
+        wake.add_done_callback(lambda wake: None if wake.cancelled() else callback())
+        return wake
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the coroutine to its end, moving the clock to the next sleeper whenever all are asleep."""

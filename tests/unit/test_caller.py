@@ -294,9 +294,9 @@ async def test_thousands_of_look_ups_are_a_few_reads(store: Store, monkeypatch: 
     sizes: list[int] = []
     lookup = Store.lookup
 
-    def counted(self: Store, keys: Any) -> Any:
+    def counted(self: Store, keys: Any, ttl_s: float | None) -> Any:
         sizes.append(len(keys))
-        return lookup(self, keys)
+        return lookup(self, keys, ttl_s)
 
     monkeypatch.setattr(Store, "lookup", counted)
     caller = caller_of(new_run(store), shouter())

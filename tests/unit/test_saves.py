@@ -48,12 +48,12 @@ async def test_one_that_cannot_be_written_does_not_take_the_others_along(
 ) -> None:
     write = store.save_all
 
-    def refuse_the_third(saved: list[tuple[CallRecord, bytes | None]]) -> Future[None]:
+    def refuse_the_third(saved: list[tuple[CallRecord, bytes | None]], ttl_s: float | None) -> Future[None]:
         if any(one == record(3) for one, _ in saved):
             failed: Future[None] = Future()
             failed.set_exception(OperationalError("too large"))
             return failed
-        return write(saved)
+        return write(saved, ttl_s)
 
     monkeypatch.setattr(store, "save_all", refuse_the_third)
     saves = Saves(store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from anserdb.engine.dataflow.progress import QueryProgress, SiteProgress
+from anserdb.engine.dataflow.progress_events import progress_event
 from anserdb.engine.interfaces.shell.live import PLAIN_EVERY_S, Live, answers_kept, bill, site_line
 from anserdb.engine.interfaces.shell.screen import Screen, Stream
 from anserdb.udfs.models.weights import ProgressEvent
@@ -34,13 +35,21 @@ def live(terminal: bool, enabled: bool = True) -> tuple[Live, Clock, io.StringIO
 
 def test_site_line() -> None:
     progress = query(rows_done=120, rows_in=2000, calls=37, cached=80, in_flight=4)
-    line = site_line(progress.sites["1:LLM_FILTER"], elapsed=60.0)
+    line = site_line(progress_event(progress).operators[0], elapsed=60.0)
     assert line == "1:LLM_FILTER small  120/2,000 rows  37 calls  80 cached  4 in flight  $0.00  2.0/s"
+
+
+def test_site_line_says_how_much_is_left_where_that_is_known() -> None:
+    progress = query(rows_done=50, rows_in=80, rows_total=150, total_is_exact=True)
+    line = site_line(progress_event(progress, lambda: 110.0).operators[0], elapsed=10.0)
+    assert line == "1:LLM_FILTER small  50/150 rows  0 calls  $0.00  5.0/s  20 s left"
+    progress.sites["1:LLM_FILTER"].total_is_exact = False
+    assert "50/≈150 rows" in site_line(progress_event(progress, lambda: 110.0).operators[0], elapsed=10.0)
 
 
 def test_site_line_says_what_went_wrong() -> None:
     progress = query(rows_done=1, rows_in=1, calls=1, failed=1, unpriced=1)
-    assert "1 call  1 failed  cost unknown" in site_line(progress.sites["1:LLM_FILTER"], 1.0)
+    assert "1 call  1 failed  cost unknown" in site_line(progress_event(progress).operators[0], 1.0)
 
 
 def test_bill() -> None:

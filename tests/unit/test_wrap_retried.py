@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import pytest
 import stamina
 
+from anserdb.engine.dataflow.clock import LoopClock
+from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import InvalidAnswer, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import Generate
 from anserdb.udfs.models.scripted import Fault, ScriptedModel
+from anserdb.udfs.models.wrap.gate import Limits
 from anserdb.udfs.models.wrap.limited import Limited
 from anserdb.udfs.models.wrap.retried import LONGEST_RETRY_AFTER_S, LONGEST_WAIT_S, Retried
 
@@ -94,7 +97,7 @@ async def test_a_server_that_wants_minutes_is_not_waited_for(waits: list[float])
 
 async def test_no_slot_is_held_while_waiting_to_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedModel(faults=[Fault("", ModelUnavailable("down"))])
-    limited = Limited(model, cap=1)
+    limited = Limited(model, Gates(LoopClock()).open(Limits("here", "m", 1)))
     seen: list[int] = []
 
     async def sleep(seconds: float) -> None:

@@ -40,6 +40,7 @@ class Backend:
     builtin : models that exist without ``CREATE MODEL``.
     requires : the extra that installs what it needs (``local`` for ``pip install anserdb[local]``); empty: nothing.
     local : it always runs in this process, so that its tokens cost nothing.
+    tells : its models say when a request leaves (:func:`.sending.sent`), so that what was never sent is never counted.
     also : other names of the provider. synonyms : other names of options, and what they stand for.
     """
 
@@ -49,6 +50,7 @@ class Backend:
     builtin: tuple[ModelSpec, ...] = ()
     requires: str = ""
     local: bool = False
+    tells: bool = False
     also: tuple[str, ...] = ()
     synonyms: Mapping[str, str] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from .base import Capabilities, Embed, Generate, Reply, Request
 from .chat_format import Dialect, read_usage
 from .http_errors import refused
 from .http_transport import HttpTransport, Refused
+from .sending import answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class ChatModel:
         if not self._capabilities.generates:
             raise self._cannot("write text", "LLM_EMBED and LLM_SIMILARITY")
         reply, seconds = await self._post("/chat/completions", lambda: self._dialect.chat(request))
+        answered(read_usage(reply))
         return self._dialect.read(request, reply, seconds, self._transport.where.name)
 
     async def _embed(self, request: Embed) -> Reply:

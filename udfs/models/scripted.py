@@ -33,6 +33,7 @@ from .base import (
     Usage,
 )
 from .choices import match_choice
+from .sending import sent
 
 Matcher = str | re.Pattern[str] | Callable[[str], bool]
 Outcome = str | Mapping[str, float] | Sequence[float] | Exception | Callable[[Request], "str | Reply"]
@@ -114,6 +115,7 @@ class ScriptedModel:
 
     async def call(self, request: Request) -> Reply:
         """Answer by the script."""
+        sent()
         self.calls.append(request)
         self._in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self._in_flight)
@@ -243,6 +245,7 @@ def create(spec: ModelSpec) -> Model:
 
 BACKEND = Backend(
     provider="scripted",
+    tells=True,
     create=create,
     options={
         "seed": OptionSpec(integer, "varies the answers (default 0)"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import Error
+from .asking import yes
 from .commands import Commands
 from .ports import Connection
 from .prompt import is_interactive, reader
@@ -60,6 +61,7 @@ def carry_out(order: Order, connection: Connection) -> int:
     if order.commands or order.files:
         return _STATUS[_scripts(order, commands)]
     if is_interactive():
+        runner.ask = yes
         _greet(runner.screen, order.database)
         converse(reader(commands.names, commands.summaries), commands)
         return OK

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ....udfs.models.weights import ProgressEvent
-from ...dataflow.progress import QueryProgress, SiteProgress
+from ...dataflow.progress import QueryProgress
+from ...dataflow.progress_events import OperatorProgress, progress_event
 from .screen import Screen
 from .wrap import shorten
 
@@ -26,19 +27,32 @@ def dollars(amount: float) -> str:
     return f"${amount:,.2f}" if amount == 0 or amount >= 0.1 else f"${amount:.4f}" if amount >= 0.0001 else "<$0.0001"
 
 
-def site_line(site: SiteProgress, elapsed: float) -> str:
+def site_line(site: OperatorProgress, elapsed: float) -> str:
     """One call site, now. ``elapsed`` is the query's age in seconds."""
+    of = f"{site.rows_in:,}" if site.rows_total is None else f"{'' if site.exact else '≈'}{site.rows_total:,}"
     parts = [
         f"{site.site} {site.model}",
-        f"{site.rows_done:,}/{site.rows_in:,} rows",
+        f"{site.rows_done:,}/{of} rows",
         _count(site.calls, "call"),
     ]
     parts += [f"{site.cached:,} cached"] if site.cached else []
     parts += [f"{site.failed:,} failed"] if site.failed else []
     parts += [f"{site.in_flight:,} in flight"] if site.in_flight else []
-    parts.append("cost unknown" if site.unpriced else dollars(site.cost_usd))
+    parts.append("cost unknown" if site.cost_usd is None else dollars(site.cost_usd))
     parts.append(f"{site.rows_done / max(elapsed, 1e-3):,.1f}/s")
+    parts += [f"{_duration(site.eta_s)} left"] if site.eta_s else []
     return "  ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """Roughly, for people.
+
+    >>> _duration(42.3), _duration(200), _duration(7300)
+    ('42 s', '3 min', '2.0 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def bill(progress: QueryProgress, rows: int | None, seconds: float) -> str:
@@ -94,10 +108,10 @@ class Live:
         """Take new counters; called by the query's own thread."""
         with self._lock:
             self.latest = progress
-            elapsed = self._clock() - progress.started
-            if progress.finished is None and elapsed >= FIRST_AFTER_S:
-                sites = list(progress.sites.values())[:_MOST_LINES]
-                self._show(self._fetching + [site_line(site, elapsed) for site in sites])
+            event = progress_event(progress, self._clock)
+            if not event.finished and event.elapsed_s >= FIRST_AFTER_S:
+                lines = [site_line(operator, event.elapsed_s) for operator in event.operators[:_MOST_LINES]]
+                self._show(self._fetching + lines)
 
     def fetch(self, event: ProgressEvent) -> None:
         """Take news of a model file that the query needs and that is not here yet."""

@@ -47,6 +47,7 @@ class Connection(Protocol):
     """A database with models."""
 
     progress_listener: Callable[[QueryProgress], None] | None
+    confirm: Callable[[str], bool] | None
 
     @property
     def settings(self) -> Settings:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from ....udfs.models.weights import set_progress
 from ...errors import Error, Interrupted
+from ..confirming import Declined
 from .cells import Rows
 from .ctrl_c import interruptible
 from .formats import FORMATS, write_raw
@@ -43,6 +44,7 @@ class Runner:
     Parameters
     ----------
     mode : name of the output format. timer : print wall time after every statement. progress : draw while running.
+    ask : puts a question to the person at the terminal; ``None``: nobody is there.
     """
 
     connection: Connection
@@ -51,6 +53,7 @@ class Runner:
     timer: bool = False
     progress: bool = True
     echo: bool = False
+    ask: Callable[[str], bool] | None = None
 
     def run(self, sql: str, place: str = "") -> Outcome:
         """Run ``sql``; ``place`` (``file:line``) goes in front of an error."""
@@ -64,6 +67,9 @@ class Runner:
                 rows, notices = self._fetch(sql, live)
             except BrokenPipeError:
                 raise  # nobody reads us any more: not the statement's fault
+            except Declined as no:
+                self.screen.err.line(str(no), "yellow")
+                outcome = Outcome.INTERRUPTED
             except (KeyboardInterrupt, Interrupted):
                 outcome = self._interrupted(live)
             except Exception as error:
@@ -83,6 +89,7 @@ class Runner:
     def _fetch(self, sql: str, live: Live) -> tuple[int | None, list[str]]:
         """Run and print; the number of rows (``None``: the statement has no result) and the notices."""
         self.connection.progress_listener = live.update
+        self.connection.confirm = self.ask
         set_progress(live.fetch)
         try:
             result = self.connection.sql(sql)
@@ -94,6 +101,7 @@ class Runner:
             return count, list(result.notices)
         finally:
             self.connection.progress_listener = None
+            self.connection.confirm = None
             set_progress(None)
             live.stop()
 

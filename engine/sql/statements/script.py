@@ -8,11 +8,17 @@ from ..tokens import Text
 
 _BLANK = r"(?>\s+|--[^\n]*|/\*.*?\*/)*+"  # atomic: a script may begin with many comments
 _OURS = re.compile(
-    rf"{_BLANK}(?:CREATE|ALTER|DROP|SHOW){_BLANK}(?:OR{_BLANK}REPLACE{_BLANK})?(?:MODELS?|PROMPTS?)\b",
+    rf"{_BLANK}(?:CREATE|ALTER|DROP|SHOW){_BLANK}(?:OR{_BLANK}REPLACE{_BLANK})?(?:MODELS?|PROMPTS?)\b"
+    rf"|{_BLANK}(?:DROP|COMPACT){_BLANK}ANSWERS\b",
     re.IGNORECASE | re.DOTALL,
 )
 _SECRET = re.compile(
     rf"{_BLANK}(?:CREATE|ALTER|DROP){_BLANK}(?:OR{_BLANK}REPLACE{_BLANK})?(?:PERSISTENT{_BLANK}|TEMP(?:ORARY)?{_BLANK})?SECRET\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_PREPARED = re.compile(
+    rf"{_BLANK}(?:PREPARE\b|DEALLOCATE\b|(?:EXPLAIN{_BLANK}(?:ANALYZE\b|\([^)]*\))?{_BLANK})?EXECUTE\b)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -29,12 +35,21 @@ def split_statements(sql: str) -> list[str]:
 
 
 def names_catalogue(sql: str) -> bool:
-    """Whether a statement is about models or prompts, by its first words.
+    """Whether a statement is about models, prompts or answers, by its first words.
 
     >>> names_catalogue("/* once */ create or replace model m (…)"), names_catalogue("CREATE TABLE model (a INT)")
     (True, False)
     """
     return _OURS.match(sql) is not None
+
+
+def names_prepared(sql: str) -> bool:
+    """Whether a statement makes, runs or drops a prepared one, by its first words.
+
+    >>> names_prepared("EXPLAIN ANALYZE EXECUTE p(1)"), names_prepared("SELECT 'PREPARE'")
+    (True, False)
+    """
+    return _PREPARED.match(sql) is not None
 
 
 def names_secret(sql: str) -> bool:

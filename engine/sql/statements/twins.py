@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ...errors import ParseError, Position
 from ..tokens import Range, Text
+from .cache import CacheStatement, CompactAnswers, drop_answers
 from .grammar import Arguments, Evaluate, arguments, expected, place
 from .model import AlterModel, CreateModel, DropModel, RenameModel
 from .prompt import CreatePrompt, DropPrompt
@@ -21,7 +22,7 @@ class Retry:
     place: Position | None = field(default=None, compare=False, repr=False)
 
 
-Twin = CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt | Retry
+Twin = CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt | CacheStatement | Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,14 @@ def _retry(given: Arguments) -> Retry | None:
     return None
 
 
+def _clear(given: Arguments) -> CacheStatement | None:
+    return None if given.positional else drop_answers(dict(given.named), given.places.get("function"))
+
+
+def _compact(given: Arguments) -> CacheStatement | None:
+    return None if given.positional or given.named else CompactAnswers()
+
+
 _FORMS: Mapping[str, _Form] = {
     "LLM_CREATE_MODEL": _Form(
         "llm_create_model('name', {provider: 'openai', model: '…'} [, replace := true] [, if_not_exists := true])",
@@ -108,6 +117,10 @@ _FORMS: Mapping[str, _Form] = {
         "llm_create_prompt('name', 'text with {column}' [, replace := true] [, if_not_exists := true])", _create_prompt
     ),
     "LLM_DROP_PROMPT": _Form("llm_drop_prompt('name' [, if_exists := true])", _drop_prompt),
+    "LLM_CACHE_CLEAR": _Form(
+        "llm_cache_clear([model := 'small'] [, function := 'LLM_FILTER'] [, older_than := INTERVAL 7 DAY])", _clear
+    ),
+    "LLM_CACHE_COMPACT": _Form("llm_cache_compact()", _compact),
     "LLM_RETRY": _Form("llm_retry('query id')", _retry),
 }
 

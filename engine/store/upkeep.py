@@ -1,0 +1,179 @@
+"""What the store does about its size, in the background and in small steps.
+
+Answers: once ``llm_cache_max_mb`` is passed, the least recently used ones go; those that a query under way has made or used
+stay until it has ended, so that what it has paid for is there if it is killed. Call records: the newest million stay, and
+of older ones their sums by day, model and function; of row errors the newest hundred thousand.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Protocol
+from weakref import WeakSet
+
+from ..errors import InterfaceError
+from .views import SUMS, TOTALS
+from .writer import Writer
+
+MOST_CALLS = 1_000_000
+MOST_ERRORS = 100_000
+STEP = 500
+"""Rows that one step deletes at most; others write between two steps."""
+LOOK_EVERY = 2_000
+"""Saved calls between two looks at the sizes."""
+COARSE_S = 600.0
+"""Uses of an answer within so many seconds are one: the time of its last use is that much behind."""
+MOST_TOUCHED = 1_000
+TOUCH = "UPDATE answers SET used_at = ? WHERE key = ?"
+OLDEST = "SELECT rowid, length(payload) + 200 FROM answers WHERE used_at < ? ORDER BY used_at LIMIT ?"
+FOLD = f"""INSERT INTO past_usage (day, model, function, {", ".join(SUMS)})
+    SELECT strftime('%Y-%m-%d', at, 'unixepoch'), model, function, {TOTALS} FROM calls WHERE id <= ? GROUP BY 1, 2, 3
+    ON CONFLICT (day, model, function) DO UPDATE SET
+    {", ".join(f"{name} = CASE WHEN excluded.{name} IS NULL THEN {name} ELSE coalesce({name}, 0) + excluded.{name} END" for name in SUMS)}"""
+
+
+class Underway(Protocol):
+    """A query: when it began (``time.monotonic``), whether it has ended, and the call sites it has begun."""
+
+    started: float
+    finished: float | None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has begun to ask."""
+        ...
+
+
+class Upkeep:
+    """The sizes of one store.
+
+    Parameters
+    ----------
+    writer : the store's. most_calls, most_errors : records that stay.
+    """
+
+    def __init__(self, writer: Writer, most_calls: int = MOST_CALLS, most_errors: int = MOST_ERRORS) -> None:
+        self._writer, self._most = writer, {"calls": most_calls, "errors": most_errors}
+        self._most_bytes: int | None = None
+        self._queries: WeakSet[Underway] = WeakSet()
+        self._touched: dict[bytes, float] = {}
+        self._lock = threading.Lock()
+        self._saved = 0
+        self._busy = False
+
+    def attend(self, query: Underway, most_mb: float | None) -> None:
+        """A query begins, under ``llm_cache_max_mb`` (``None``: no cap)."""
+        with self._lock:
+            self._queries.add(query)
+            self._most_bytes = None if most_mb is None else int(most_mb * 1e6)
+
+    def used(self, keys: Iterable[bytes]) -> None:
+        """Answers that were not used for a while are used now."""
+        now = time.time()
+        with self._lock:
+            self._touched.update(dict.fromkeys(keys, now))
+            full = len(self._touched) >= MOST_TOUCHED
+        if full:
+            self.write_uses()
+
+    def saved(self, calls: int) -> None:
+        """So many calls were recorded."""
+        self._saved += calls
+        if self._saved >= LOOK_EVERY:
+            self.tidy()
+
+    def ended(self) -> None:
+        """A query has ended: what it kept may go."""
+        if self._most_bytes is not None:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Bring everything within its limits, sooner or later; it never waits and never fails."""
+        with self._lock:
+            self._saved = 0
+            if self._busy:
+                return
+            self._busy = True
+        self.write_uses()
+        self._submit()
+
+    def _submit(self) -> None:
+        try:
+            self._writer.submit(self._step).add_done_callback(self._again)
+        except InterfaceError:  # closed
+            self._busy = False
+
+    def _again(self, step: Future[bool]) -> None:
+        # Not fixed here: a full disk or a damaged file is told to whoever saves next.
+        if step.exception() is None and step.result():
+            self._submit()
+        else:
+            self._busy = False
+
+    def write_uses(self) -> None:
+        """Have what was used written down."""
+        with self._lock:
+            touched, self._touched = self._touched, {}
+        rows = [(at, key) for key, at in touched.items()]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(TOUCH, rows)
+
+        if rows:
+            with suppress(InterfaceError):
+                self._writer.submit(work)
+
+    def _step(self, connection: sqlite3.Connection) -> bool:
+        """One step of everything; whether there is more to do."""
+        return any([self._evict(connection), self._trim_calls(connection), self._trim(connection, "errors")])
+
+    def _evict(self, connection: sqlite3.Connection) -> bool:
+        if self._most_bytes is None:
+            return False
+        excess = connection.execute("SELECT bytes FROM cache_size").fetchone()[0] - self._most_bytes
+        going: list[int] = []
+        for row, size in connection.execute(OLDEST, [self._needed_since(), STEP]).fetchall() if excess > 0 else ():
+            if excess <= 0:
+                break
+            going.append(row)
+            excess -= size
+        connection.execute(f"DELETE FROM answers WHERE rowid IN ({', '.join('?' * len(going))})", going)
+        return excess > 0 and len(going) == STEP
+
+    def _needed_since(self) -> float:
+        """When the oldest query under way began, on the wall clock; answers from then on stay."""
+        with self._lock:
+            begun = [query.started for query in self._queries if query.begun and query.finished is None]
+        return time.time() - (time.monotonic() - min(begun)) if begun else math.inf
+
+    def _trim_calls(self, connection: sqlite3.Connection) -> bool:
+        bound = self._bound(connection, "calls")
+        if bound is not None:
+            connection.execute(FOLD, [bound])
+        return self._trim(connection, "calls")
+
+    def _trim(self, connection: sqlite3.Connection, table: str) -> bool:
+        bound = self._bound(connection, table)
+        if bound is None:
+            return False
+        connection.execute(f"DELETE FROM {table} WHERE id <= ?", [bound])
+        return self._bound(connection, table) is not None
+
+    def _bound(self, connection: sqlite3.Connection, table: str) -> int | None:
+        """The last id of this step's rows, the oldest of too many; ``None``: they are not too many."""
+        first, last = connection.execute(f"SELECT min(id), max(id) FROM {table}").fetchone()
+        if first is None or last - first < self._most[table]:
+            return None
+        return int(min(first + STEP - 1, last - self._most[table]))
+
+
+def keys_to_touch(found: Sequence[tuple[bytes, bytes, float]]) -> list[bytes]:
+    """Of answers that were found (key, payload, last use), those whose last use has to be written down."""
+    stale = time.time() - COARSE_S
+    return [key for key, _, used_at in found if used_at < stale]
