@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from anserdb.engine.dataflow.clock import LoopClock
+from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import ModelError
+from anserdb.udfs.models import llamacpp
 from anserdb.udfs.models.base import ChoiceAnswer, Generate, JsonAnswer, Model, ModelSpec
 from anserdb.udfs.models.registry import open_model
 
@@ -32,7 +35,9 @@ def address() -> Iterator[str]:
 
 def connect(address: str) -> Model:
     options: dict[str, str | bool] = {"base_url": address, "api_key_env": "LLAMA_KEY", "logprobs": True}
-    return open_model(ModelSpec("real", "openai", options), concurrency=4, timeout_s=120, max_retries=0)
+    return open_model(
+        ModelSpec("real", "openai", options), gates=Gates(LoopClock()).open, concurrency=4, timeout_s=120, max_retries=0
+    )
 
 
 async def test_a_real_server_answers_within_every_constraint(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,3 +66,17 @@ async def test_a_real_refusal_names_the_variable_and_not_the_key(address: str, m
         await model.call(Generate("", "x"))
     await model.close()
     assert "a-wrong-key" not in str(caught.value)
+
+
+async def test_a_real_server_counts_as_the_same_model_in_this_process(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMA_KEY", KEY)
+    served, own = connect(address), llamacpp.create(ModelSpec("tiny", "llamacpp", {"path": "smollm2", "threads": 1}))
+    there, here = served.capabilities.count_tokens, own.capabilities.count_tokens
+    assert there is not None
+    assert here is not None
+    texts = ["A short sentence.", "", "語 und ünïcode", "<|im_start|>", "word " * 500]
+    assert [await there(text) for text in texts] == [await here(text) for text in texts]
+    await served.close()
+    await own.close()

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from anserdb.engine.dataflow.clock import LoopClock
+from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import BindError, NotSupportedError
 from anserdb.udfs.models import registry
 from anserdb.udfs.models.backend import Backend
 from anserdb.udfs.models.base import Generate, Model, ModelSpec
 from anserdb.udfs.models.registry import backends, builtin_models, open_model, validate
 from anserdb.udfs.models.scripted import ScriptedModel
+from anserdb.udfs.models.wrap.gate import Gate, Limits
 from anserdb.udfs.models.wrap.limited import Limited
 from anserdb.udfs.models.wrap.retried import Retried
 from tests.support.loopback import LoopbackServer
@@ -122,19 +125,37 @@ def test_values_come_back_cleaned() -> None:
 def test_the_tighter_cap_holds(option: int | None, setting: int | None, expected: int) -> None:
     options: dict[str, Any] = {} if option is None else {"concurrency": option}
     model = open_model(
-        spec(base_url="http://127.0.0.1:9/v1", **options), concurrency=setting, timeout_s=1, max_retries=0
+        spec(base_url="http://127.0.0.1:9/v1", **options),
+        gates=Gates(LoopClock()).open,
+        concurrency=setting,
+        timeout_s=1,
+        max_retries=0,
     )
     assert limited(model).limit == expected
     assert model.capabilities.concurrency == expected
 
 
-def test_models_of_one_endpoint_share_its_pause() -> None:
-    def pause(address: str) -> object:
-        opened = open_model(spec(base_url=address), concurrency=None, timeout_s=1, max_retries=0)
-        return limited(opened)._pause
+def test_what_a_model_tells_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    told: list[Limits] = []
 
-    assert pause("http://127.0.0.1:9/v1") is pause("http://127.0.0.1:9/v1/")
-    assert pause("http://127.0.0.1:9/v1") is not pause("http://127.0.0.1:10/v1")
+    def gate(limits: Limits) -> Gate:
+        told.append(limits)
+        return Gates(LoopClock()).open(limits)
+
+    for given in [
+        spec(base_url="http://127.0.0.1:9/v1/", rpm=60),
+        spec(base_url="http://127.0.0.1:9/v1", model="small", concurrency=3, tpm=1000),
+        spec(),
+        spec("scripted"),
+    ]:
+        open_model(given, gates=gate, concurrency=None, timeout_s=1, max_retries=0)
+    assert told == [
+        Limits("http://127.0.0.1:9/v1", "m", 64, rpm=60, name="m"),
+        Limits("http://127.0.0.1:9/v1", "small", 3, tpm=1000, name="m"),
+        Limits("https://api.openai.com/v1", "m", 64, name="m"),
+        Limits("scripted:m", "m", ScriptedModel().capabilities.concurrency, name="m"),
+    ]
 
 
 def test_a_backend_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +165,13 @@ def test_a_backend_whose_package_is_missing_says_what_to_install(monkeypatch: py
     found = {**backends(), "local": Backend("local", create, requires="local")}
     monkeypatch.setattr(registry, "backends", lambda: found)
     with pytest.raises(NotSupportedError, match=r"pip install anserdb\[local\]"):
-        open_model(spec("local"), concurrency=None, timeout_s=1, max_retries=0)
+        open_model(spec("local"), gates=Gates(LoopClock()).open, concurrency=None, timeout_s=1, max_retries=0)
 
 
 async def test_an_open_model_answers() -> None:
-    model = open_model(builtin_models()["scripted"], concurrency=3, timeout_s=1, max_retries=1)
+    model = open_model(
+        builtin_models()["scripted"], gates=Gates(LoopClock()).open, concurrency=3, timeout_s=1, max_retries=1
+    )
     assert (await model.call(Generate("", "hello"))).text.startswith("scripted answer")
     await model.close()
 
@@ -158,7 +181,8 @@ def test_the_simulator_runs_in_a_thread_too() -> None:
     import asyncio
 
     async def ask(address: str) -> str:
-        model = open_model(spec(base_url=address), concurrency=2, timeout_s=10, max_retries=0)
+        gates = Gates(LoopClock()).open
+        model = open_model(spec(base_url=address), gates=gates, concurrency=2, timeout_s=10, max_retries=0)
         try:
             return (await model.call(Generate("", "hello"))).text
         finally:

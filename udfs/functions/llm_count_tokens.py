@@ -42,7 +42,8 @@ def _lower(arguments: Arguments, capabilities: Capabilities) -> CountTask:
     if capabilities.count_tokens is None:
         raise ValueError(
             f"LLM_COUNT_TOKENS counts with the model's own tokenizer, and that of {arguments.options.get('model')} is not "
-            "at hand; an estimate would pass for a count. Models that run in this process can: model := 'small'."
+            "at hand; an estimate would pass for a count. Models that run in this process can, model := 'small', and "
+            "servers with /tokenize, such as vLLM."
         )
     constants = arguments.constants
     return CountTask(capabilities.count_tokens, RowValues(constants, tuple(value is DYNAMIC for value in constants)))
@@ -54,7 +55,7 @@ FUNCTION = SemanticFunction(
     parameters=(Parameter("input"),),
     returns=lambda *_: BIGINT,
     lower=_lower,
-    summary="How many tokens a text is, counted by the tokenizer of a model that runs in this process.",
+    summary="How many tokens a text is, counted by the model's own tokenizer: in this process, or at a server that offers /tokenize.",
     example="""
 SELECT body, LLM_COUNT_TOKENS(body) AS tokens
 FROM (VALUES ('Where is my parcel?'), ('I was charged twice.')) AS tickets(body)

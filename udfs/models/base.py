@@ -165,6 +165,7 @@ class Capabilities:
     prefix_cache : it reuses a shared prompt prefix.
     dimension : length of its embeddings, when known beforehand.
     count_tokens : how many tokens of its own a text is, exactly and without a call; ``None``: its tokenizer is not at hand.
+        It may raise NotSupportedError once it is asked: whether a server counts is known then.
     """
 
     generates: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from .backend import (
@@ -24,7 +25,8 @@ from .chat_format import Dialect, Form
 from .chat_model import ChatModel, Embedding
 from .http_errors import Endpoint
 from .http_transport import HttpTransport
-from .openai_defaults import default_base_url
+from .openai_defaults import DEFAULT_BASE_URL, default_base_url
+from .server_tokenizer import ServerTokenizer
 
 DEFAULT_KEY = "OPENAI_API_KEY"
 DEFAULT_CONCURRENCY = 64
@@ -51,6 +53,8 @@ def create(spec: ModelSpec) -> Model:
         connections=capabilities.concurrency,
         extra_headers=headers,
     )
+    if base_url != DEFAULT_BASE_URL:
+        capabilities = replace(capabilities, count_tokens=ServerTokenizer(transport, name).count)
     dialect = Dialect(name, _form(options), scores=capabilities.choice_scores)
     return ChatModel(_identity(base_url, name, embedding), capabilities, transport, dialect, embedding)
 
@@ -90,6 +94,7 @@ def _package_headers(base_url: str) -> Mapping[str, str]:
 
 BACKEND = Backend(
     provider="openai",
+    tells=True,
     create=create,
     options={
         "model": OptionSpec(text, "the server's own name of the model (default: the SQL name)"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from ...engine.errors import BindError
@@ -28,6 +29,7 @@ from .chat_format import Dialect
 from .chat_model import ChatModel, Embedding
 from .http_errors import Endpoint
 from .http_transport import HttpTransport, on_this_machine
+from .server_tokenizer import ServerTokenizer
 from .vllm_server import ServerProcess, vllm_command
 
 DEFAULT_KEY = "VLLM_API_KEY"
@@ -47,7 +49,7 @@ class Served:
     def __init__(
         self, identity: str, capabilities: Capabilities, server: ServerProcess, connect: Callable[[str], ChatModel]
     ) -> None:
-        self._identity, self._capabilities = identity, capabilities
+        self._identity, self._capabilities = identity, replace(capabilities, count_tokens=self._count)
         self._server, self._connect = server, connect
         self._model: ChatModel | None = None
         self._starting: asyncio.Lock | None = None
@@ -65,6 +67,11 @@ class Served:
     async def call(self, request: Request) -> Reply:
         """Start the server if it does not run yet, and call."""
         return await (self._model or await self._start()).call(request)
+
+    async def _count(self, text: str) -> int:
+        count = (self._model or await self._start()).capabilities.count_tokens
+        assert count is not None
+        return await count(text)
 
     async def close(self) -> None:
         """Close the connections and stop the server."""
@@ -98,7 +105,8 @@ def create(spec: ModelSpec) -> Model:
             spec.name, name, address, options.get("api_key_env", DEFAULT_KEY), options.get("api_key_secret")
         )
         transport = HttpTransport(where, timeout_s=options.get("timeout_s", 60.0), connections=capabilities.concurrency)
-        return ChatModel(identity, capabilities, transport, Dialect(name, "structured_outputs", scores=True), embedding)
+        counts = replace(capabilities, count_tokens=ServerTokenizer(transport, name).count)
+        return ChatModel(identity, counts, transport, Dialect(name, "structured_outputs", scores=True), embedding)
 
     if serve is None:
         return connect(str(base_url))
@@ -122,6 +130,7 @@ def _capabilities(options: Mapping[str, Any]) -> Capabilities:
 
 BACKEND = Backend(
     provider="vllm",
+    tells=True,
     create=create,
     options={
         "model": OptionSpec(text, "the served model's name (default: serve, or the SQL name)"),
