@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from ...udfs.functions import functions
@@ -12,7 +13,9 @@ from ..dataflow.caller import Caller
 from ..dataflow.run import QueryRun
 from ..plan.nodes import SemanticCall
 from ..types import parse_type
+from .batch_size import BatchSize
 from .operators.call import CallStage
+from .row_fates import Batching, NeverInvalid
 
 
 class Models(Protocol):
@@ -44,18 +47,38 @@ class Stages:
         model, spec = self._models.open(call.options["model"])
         function = functions()[call.function]
         task = make_task(call, model)
+        caller = self._caller(call, model, spec)
+        batching = self._batching(call, model, spec, caller)
+        return CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate", batching)
+
+    def _caller(self, call: SemanticCall, model: Model, spec: ModelSpec) -> Caller:
         cache = bool(call.options["cache"])
         timeout = call.options.get("timeout")
-        caller = Caller(self._run, model, spec, site=call.site, function=call.function, cache=cache, timeout=timeout)
-        return CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate")
+        return Caller(self._run, model, spec, site=call.site, function=call.function, cache=cache, timeout=timeout)
+
+    def _batching(self, call: SemanticCall, model: Model, spec: ModelSpec, alone: Caller) -> Batching | None:
+        if not shares_prompts(call):
+            return None
+        size = BatchSize.of(call.options["batch_rows"], spec)
+        together = self._caller(call, NeverInvalid(model), spec)
+        return Batching(size, model.identity, bool(call.options["cache"]), together, alone)
+
+
+def shares_prompts(call: SemanticCall) -> bool:
+    """Whether several rows of the call share a prompt (``batch_rows``)."""
+    return bool(call.options.get("batch_rows", 1) != 1)
 
 
 def make_task(call: SemanticCall, model: Model) -> Task:
     """Lower a bound call for a model."""
+    capabilities = model.capabilities
+    if shares_prompts(call):
+        # An answer among others has no probability of its own: the task decides by what the model says.
+        capabilities = replace(capabilities, choice_scores=False)
     arguments = Arguments(
         constants=call.constants,
         types=tuple(parse_type(t) for t in call.argument_types),
         texts=call.argument_texts,
         options=call.options,
     )
-    return functions()[call.function].lower(arguments, model.capabilities)
+    return functions()[call.function].lower(arguments, capabilities)

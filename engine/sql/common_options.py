@@ -9,6 +9,9 @@ from typing import Any
 from ...udfs.prompts.additions import checked_examples, checked_instructions
 from ...udfs.spec import Option, SemanticFunction
 
+MOST_ROWS = 100
+"""In one prompt. Servers allow a schema no more properties."""
+
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
@@ -56,6 +59,14 @@ def _timeout(value: Any) -> float:
     return float(value)
 
 
+def _batch_rows(value: Any) -> int | str:
+    if value == "auto":
+        return "auto"
+    if not _is_number(value) or int(value) != value or not 1 <= value <= MOST_ROWS:
+        raise ValueError(f"takes a whole number of rows from 1 to {MOST_ROWS}, or 'auto'")
+    return int(value)
+
+
 _ANY_OPTIONS = (
     Option("model", _text, "model to ask, by its name in SHOW MODELS"),
     Option(
@@ -73,12 +84,25 @@ _TEXT_OPTIONS = (
 _EXAMPLES = Option(
     "examples", checked_examples, "worked examples for the model: `[{input: 'Late again!', output: 'complaint'}]`"
 )
-COMMON_OPTIONS = (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES)
+_BATCH_ROWS = Option(
+    "batch_rows",
+    _batch_rows,
+    "rows that share a prompt (1 if not given), or 'auto', where a row has one answer: fewer tokens, other answers maybe",
+)
+_ASKS_NOTHING = frozenset({"LLM_COUNT_TOKENS"})
+COMMON_OPTIONS = (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES, _BATCH_ROWS)
 """Options that functions have besides their own; :func:`common_options` says which."""
 
 
 def common_options(function: SemanticFunction) -> tuple[Option, ...]:
-    """The options of a function besides its own: only embedding needs no words, and a group is no example."""
+    """The options of a function besides its own: only embedding needs no words, and a group is no example.
+
+    Rows share a prompt where each is one short answer: a group is many rows already, and one that becomes many rows is long.
+    """
     if function.model_kind == "embed":
         return _ANY_OPTIONS
-    return (*_ANY_OPTIONS, *_TEXT_OPTIONS) if function.kind == "aggregate" else COMMON_OPTIONS
+    if function.kind == "aggregate":
+        return (*_ANY_OPTIONS, *_TEXT_OPTIONS)
+    if function.to_many or function.sql_name in _ASKS_NOTHING:
+        return (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES)
+    return COMMON_OPTIONS

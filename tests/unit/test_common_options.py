@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 import anserdb
+from anserdb.engine.dataflow.clock import LoopClock
+from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import BindError, ModelTimeout
 from anserdb.engine.sql.common_options import common_options
 from anserdb.udfs.functions import functions
 from anserdb.udfs.models.base import Capabilities, Generate, Reply, Request
 from anserdb.udfs.models.scripted import ScriptedModel
 from anserdb.udfs.models.wrap.attempt_timeout import attempt, attempts_within
+from anserdb.udfs.models.wrap.gate import Limits
 from anserdb.udfs.models.wrap.limited import Limited
 from tests.support.function_call import DYNAMIC, Asker, bound, task
 
@@ -142,7 +145,7 @@ def test_who_takes_which() -> None:
     names = {
         name: {o.name for o in common_options(functions()[name])} for name in ("LLM_FILTER", "LLM_AGG", "LLM_EMBED")
     }
-    assert names["LLM_FILTER"] - names["LLM_AGG"] == {"examples"}
+    assert names["LLM_FILTER"] - names["LLM_AGG"] == {"examples", "batch_rows"}
     assert names["LLM_EMBED"] == {"model", "on_error", "cache", "timeout"}
 
 
@@ -157,7 +160,7 @@ async def test_an_attempt_ends_at_its_timeout_and_waiting_for_a_slot_does_not_co
         if request.user == "never":
             await asyncio.Event().wait()
 
-    model = Limited(ScriptedModel([("", "fine")], delay=delay), cap=1)
+    model = Limited(ScriptedModel([("", "fine")], delay=delay), Gates(LoopClock()).open(Limits("here", "m", 1)))
 
     async def call(text: str, seconds: float | None) -> Reply:
         with attempts_within(seconds):
