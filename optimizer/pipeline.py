@@ -18,7 +18,15 @@ from .rules import all_rules
 
 # Filters sink before equal calls are sought (fewer nodes between them), columns are pruned once calls are final,
 # a limit is pushed past what is left (and needs the sort in place), and gathering is decided last.
-ORDER = ("relational_first", "common_call", "sort_first", "prune_columns", "limit_demand", "distinct_gather")
+ORDER = (
+    "relational_first",
+    "parents_first",
+    "common_call",
+    "sort_first",
+    "prune_columns",
+    "limit_demand",
+    "distinct_gather",
+)
 
 MAX_ROUNDS = 4
 

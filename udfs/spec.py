@@ -145,6 +145,7 @@ class SemanticFunction:
     returns : the DuckDB result type, from the arguments (and the model's capabilities, for vectors).
     lower : builds the task. Raises ``ValueError`` with a message for the user when the arguments make no sense.
     summary : one line. example : a runnable query over ``VALUES``.
+    to_many : its answer is a list of STRUCTs, one per row that a row becomes; in FROM it yields these rows.
     """
 
     sql_name: str
@@ -157,6 +158,7 @@ class SemanticFunction:
     options: tuple[Option, ...] = ()
     kind: Literal["scalar", "aggregate"] = "scalar"
     model_kind: Literal["generate", "embed"] = "generate"
+    to_many: bool = False
 
 
 def with_additions(function: SemanticFunction) -> SemanticFunction:

@@ -18,12 +18,12 @@ from ...udfs.functions import functions
 from ...udfs.models.base import Model
 from ...udfs.spec import SemanticFunction
 from ..dataflow.progress import QueryProgress
-from ..errors import Interrupted
+from ..errors import Interrupted, NotSupportedError
 from ..settings import Settings
 from ..store import Store
 from .close_later import close_later, start_closer
 from .duckdb_chunks import Chunks
-from .duckdb_macros import macro, returns_vector
+from .duckdb_macros import macro, returns_vector, table_macro
 from .store_place import StorePlace, store_place
 from .translate import translated
 
@@ -72,6 +72,11 @@ def load(connection: duckdb.DuckDBPyConnection, *, store: StorePlace = None, **s
     chosen = Settings()
     for name, value in settings.items():
         chosen.assign(name, value)
+    if chosen.llm_confirm_usd is not None:
+        raise NotSupportedError(
+            "llm_confirm_usd needs an estimate, and DuckDB's plan has none: leave it out, and set llm_max_cost_usd, or use "
+            "anserdb.connect(connection)."
+        )
     with translated():
         opened = Store.open(store_place(store, connection))
         return Loaded(connection, Chunks(opened, chosen))
@@ -144,7 +149,7 @@ class Loaded:
         connection = self._connection()
         if connection is not None:
             for name in self._macros:
-                _quietly(partial(connection.execute, f"DROP MACRO IF EXISTS temp.{name}"))
+                _quietly(partial(connection.execute, f"DROP {name}"))
             for name in self._natives:
                 _quietly(partial(connection.remove_function, name))
         self._macros, self._natives = [], []
@@ -171,7 +176,10 @@ class Loaded:
             self._natives.append(native)
             for name in (function.sql_name, *function.aliases):
                 connection.execute(macro(function, name, native, self.settings.llm_on_error))
-                self._macros.append(name.lower())
+                self._macros.append(f"MACRO IF EXISTS temp.{name.lower()}")
+                if function.to_many:
+                    connection.execute(table_macro(function, name, self.settings.llm_on_error))
+                    self._macros.append(f"MACRO TABLE IF EXISTS temp.{name.lower()}")
 
     def _gone(self, _: object) -> None:
         if self in _loaded:

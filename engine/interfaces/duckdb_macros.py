@@ -21,6 +21,7 @@ ABSENT = "__anser_absent"
 # Result types that depend on the call, as DuckDB's JSON structure.
 _STRUCTURES = {
     "LLM_EXTRACT": "to_json([fields][1])",
+    "LLM_EXTRACT_TABLE": """'[' || json_merge_patch(to_json([fields][1]), '{"ordinal":"BIGINT"}') || ']'""",
     "LLM_COMPLETE": "to_json([coalesce(returns, 'VARCHAR')][1])",
     "LLM_AGG": "to_json([coalesce(returns, 'VARCHAR')][1])",
     "LLM_REDACT": """CASE WHEN [details][1] THEN
@@ -66,6 +67,16 @@ def macro(function: SemanticFunction, name: str, native: str, on_error: str) -> 
     asked = f"{native}({', '.join([call, *inputs])})"
     body = asked if returns_vector(function) else f"from_json({asked}, {_structure(function)})"
     return f"CREATE OR REPLACE TEMP MACRO {name.lower()}({', '.join(signature)}) AS {body}"
+
+
+def table_macro(function: SemanticFunction, name: str, on_error: str) -> str:
+    """``CREATE MACRO … AS TABLE`` for one name of a function whose answer is a list of rows: what it means in FROM."""
+    parameters = [_quoted(p) for p in function.parameters]
+    options = [option.name for option in (*COMMON_OPTIONS, *function.options)]
+    defaults = {"on_error": f"'{on_error}'"}
+    signature = [*parameters, *(f"{option} := {defaults.get(option, 'NULL')}" for option in options)]
+    call = f"{name.lower()}({', '.join([*parameters, *(f'{o} := {o}' for o in options)])})"
+    return f"CREATE OR REPLACE TEMP MACRO {name.lower()}({', '.join(signature)}) AS TABLE SELECT unnest({call}, max_depth := 2)"
 
 
 def _quoted(parameter: Parameter) -> str:

@@ -18,14 +18,19 @@ from ..dataflow.bridge import from_reader, to_reader
 from ..dataflow.demand import Demand as Wanted
 from ..dataflow.run import QueryRun
 from ..errors import InternalError
-from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort
-from ..plan.walk import calls, columns
+from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort, Unnest
+from ..plan.walk import calls, columns, walk
+from .counted_reader import CountedReader
 from .duck import Duck, Spool, spooled
 from .embedded import Lookups, wait_on_loop
+from .estimates import cardinality
 from .fragments import over, plain_columns, relational_sql
 from .operators.call import run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.selection import Selection, run_selection, selection
+from .operators.unnest import run_unnest, unnested_schema
+from .partial import Partial
+from .plan_graph import stage_graph
 from .slices import sliced
 from .stages import Stages
 from .travel import restored, travelling
@@ -48,16 +53,24 @@ class Executor:
         self._duck, self._run, self._stages = duck, run, stages
         self._registered: list[str] = []
         self._lookups = Lookups(duck, run, stages)
+        self._partial = Partial(run, None)
+        self._source: CountedReader | None = None
         self._bare: list[duckdb.DuckDBPyConnection] = []
 
     def read(self, plan: Relation) -> Spool:
         """Open the result of a whole plan."""
+        self._partial = Partial(self._run, plan)
+        self._run.graph = stage_graph(plan)
+        return self._read(plan)
+
+    def _read(self, plan: Relation) -> Spool:
         if plan.session:
             self._have(plan.inputs)
             self._lookups.register(plan.embedded)
             return self._duck.open(plan.sql)
         (item,) = plan.inputs
         pipe = self._pipe(item.plan, None)
+        pipe = Pipe(pipe.schema, self._partial.result(pipe.batches))
         if (renamed := plain_columns(plan)) is not None:
             return self._renamed(pipe, renamed, plan)
         bare = self._duck.bare()
@@ -96,7 +109,7 @@ class Executor:
 
     def _table(self, plan: Plan) -> pa.Table:
         if isinstance(plan, Relation):
-            spool = self.read(plan)
+            spool = self._read(plan)
             return pa.Table.from_batches(list(spool), schema=spool.schema)
         pipe = self._pipe(plan, None)
         batches = wait_on_loop(partial(_collect, pipe.batches), self._run)
@@ -107,11 +120,16 @@ class Executor:
         if relational is not None:
             sql, leaf = relational
             self._have(leaf.inputs)
+            expected = int(cardinality(self._duck, sql).value) if self._run.progress.watched else None
             spool = self._duck.open(sql)
-            return Pipe(spool.schema, from_reader(spool, self._run, self._duck.interrupt))
+            self._source = CountedReader(spool, expected)
+            return Pipe(spool.schema, self._partial.source(self._source, self._duck.interrupt))
         match plan:
             case Call():
                 return self._call(plan, wanted)
+            case Unnest():
+                below = self._pipe(plan.input, wanted)
+                return Pipe(unnested_schema(plan, below.schema), run_unnest(below.batches, plan, wanted))
             case Demand():
                 return self._demand(plan)
             case Compute() | Filter() | Keep() | Sort():
@@ -122,13 +140,21 @@ class Executor:
         stage = self._stages.stage(plan.call)
         lowest = not calls(plan.input)
         below = self._pipe(plan.input, None if lowest else wanted)
-        batches = run_call(below.batches, stage, self._run, wanted if lowest else None)
+        if self._source is not None and relational_sql(plan.input) is not None:
+            self._source.feeds(stage.caller.progress)
+        rows = self._partial.below(below.batches, stage.caller.progress, lowest=lowest)
+        demand, patient = (wanted, True) if lowest else (None, wanted is None)
+        batches = run_call(rows, stage, self._run, demand, patient=patient)
         return Pipe(below.schema.append(stage.field()), batches)
 
     def _demand(self, plan: Demand) -> Pipe:
         made = [self._stages.stage(c.call) for c in calls(plan.input)]
-        cap = max((s.caller.concurrency for s in made), default=1)
-        wanted = Wanted(plan.rows, cap)
+        calls_at_once = max((s.caller.concurrency for s in made), default=1)
+        rows_at_once = max((s.rows_in_flight for s in made), default=1)
+        # Where rows share prompts, more rows are as many calls; but those in vain shall not outnumber those wanted.
+        cap = min(rows_at_once, max(calls_at_once, plan.rows))
+        selective = any(isinstance(n, Filter | Relation) and calls(n) for n in walk(plan.input))
+        wanted = Wanted(plan.rows, cap, selective)
         below = self._pipe(plan.input, wanted)
         return Pipe(below.schema, _until(below.batches, wanted))
 

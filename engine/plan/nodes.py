@@ -134,6 +134,23 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Unnest:
+    """A row per element of a call's list of STRUCTs, in order; the list gives way to the fields.
+
+    Parameters
+    ----------
+    column : the list. outputs : a column per field. keep_empty : a row whose list is empty or NULL stays, its fields NULL.
+    label : the user's words, for EXPLAIN.
+    """
+
+    input: Plan
+    column: str
+    outputs: tuple[Column, ...]
+    keep_empty: bool = False
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """Carries only the named columns upward (projection pruning)."""
 
@@ -190,4 +207,4 @@ class Relation:
     label: str = ""
 
 
-Plan = Source | Compute | Filter | Call | Keep | Sort | Demand | Relation
+Plan = Source | Compute | Filter | Call | Unnest | Keep | Sort | Demand | Relation

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
-from .nodes import Call, Compute, Demand, Filter, Keep, Plan, Relation, SemanticCall, Sort, Source
+from .nodes import Call, Compute, Demand, Filter, Keep, Plan, Relation, SemanticCall, Sort, Source, Unnest
 from .walk import children, columns, walk
 
 Path = tuple[int, ...]
@@ -113,6 +113,8 @@ def _text(plan: Plan, words: Callable[[str], str]) -> str:
             return words(plan.predicate.label)
         case Call():
             return _call(plan.call, words)
+        case Unnest():
+            return words(plan.label) + ("  keeps rows without any" if plan.keep_empty else "")
         case Keep():
             return words(", ".join(plan.names))
         case Sort():
@@ -160,6 +162,8 @@ def _fields(plan: Plan) -> dict[str, Any]:
             return {"predicate": plan.predicate.sql}
         case Call():
             return _call_fields(plan.call)
+        case Unnest():
+            return {"column": plan.column, "keep_empty": plan.keep_empty}
         case Sort():
             return {"keys": plan.keys.sql, "limit": plan.limit}
         case Demand():

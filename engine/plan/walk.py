@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from .nodes import Call, Column, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort, Source
+from .nodes import Call, Column, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort, Source, Unnest
 
 
 def children(plan: Plan) -> tuple[Plan, ...]:
@@ -14,7 +14,7 @@ def children(plan: Plan) -> tuple[Plan, ...]:
     match plan:
         case Source() | Relation():
             return tuple(i.plan for i in plan.inputs)
-        case Compute() | Filter() | Call() | Keep() | Sort() | Demand():
+        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand():
             return (plan.input,)
         case _:
             assert_never(plan)
@@ -27,7 +27,7 @@ def with_children(plan: Plan, new: tuple[Plan, ...]) -> Plan:
     match plan:
         case Source() | Relation():
             return replace(plan, inputs=tuple(Input(i.name, p) for i, p in zip(plan.inputs, new, strict=True)))
-        case Compute() | Filter() | Call() | Keep() | Sort() | Demand():
+        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand():
             return replace(plan, input=new[0])
         case _:
             assert_never(plan)
@@ -62,6 +62,8 @@ def columns(plan: Plan) -> tuple[Column, ...]:
             return columns(plan.input) + tuple(c.column for c in plan.columns)
         case Call():
             return (*columns(plan.input), plan.call.output)
+        case Unnest():
+            return (*(c for c in columns(plan.input) if c.name != plan.column), *plan.outputs)
         case Keep():
             keep = {c.name: c for c in columns(plan.input)}
             return tuple(keep[name] for name in plan.names)
@@ -90,6 +92,8 @@ def reads(plan: Plan) -> frozenset[str]:
         case Call():
             guard = (plan.call.guard,) if plan.call.guard else ()
             return frozenset((*plan.call.arguments, *guard))
+        case Unnest():
+            return frozenset({plan.column})
         case Keep():
             return frozenset(plan.names)
         case Sort():

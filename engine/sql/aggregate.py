@@ -34,13 +34,14 @@ def bind_aggregate(binder: BlockBinder, conditions: list[Range]) -> Relation:
     binder.aggregated = tuple(aggregate_arguments(binder, binder.block.clause("HAVING")))
     below = _calls_below(binder, groups, conditions)
     names = fixed_names(binder)
-    if below:
+    over_rows = bool(below or binder.row_calls)
+    if over_rows:
         clauses = ("SELECT", "WHERE", "GROUP BY", "HAVING", "QUALIFY", "ORDER BY")
         bind_rows(binder, conditions, [c for c in map(binder.block.clause, clauses) if c] + conditions)
         for start in below:
             binder.resolve_aliases(binder.calls[start].located.whole)
             binder.add_calls(binder.calls[start].located.whole)
-    bind_grouping(binder, groups, plain_groups, over_rows=bool(below))
+    bind_grouping(binder, groups, plain_groups, over_rows=over_rows)
     for conjunct in upper_conjuncts(binder):
         binder.add_conjunct(conjunct)
     return project(binder, names)
@@ -72,7 +73,7 @@ def _group_item(binder: BlockBinder, part: Range) -> Range:
     if word.isdigit() and 0 < int(word) <= len(binder.items):
         return binder.items[int(word) - 1].core
     item = binder.alias(part)
-    if item is not None and binder.try_describe(word, binder.from_sql()) is None:
+    if item is not None and binder.try_describe(word, binder.whole_from_sql()) is None:
         return item.core
     return part
 

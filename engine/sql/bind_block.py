@@ -21,6 +21,7 @@ from .liftable import check_collations, check_types, check_words
 from .names import Names, stub
 from .place_call import place_call
 from .query import Block
+from .row_calls import cut_row_calls, with_row_items
 from .scope import NotLiftableError, Scope, lambda_calls, parse_ast, references, rejected
 from .splice import Splice
 from .tokens import Range, Text
@@ -65,7 +66,9 @@ class BlockBinder:
         self.references = references(text, block.whole, tree)
         self.items = select_items(text, block, tree, calls)
         self.aliases = {i.name.lower(): i for i in self.items if i.name and i.aliased}
-        self.from_range = block.clause("FROM")
+        self.from_range, self.row_calls = cut_row_calls(text, block.clause("FROM"), calls, names)
+        if self.row_calls and block.clause("USING SAMPLE"):
+            raise NotLiftableError("a sample is taken of a call's rows")
         check_collations(text, self.from_sql(), scope, catalog)
         self.leaves: dict[str, Column] = {}
         self.grouped: frozenset[str] = frozenset()
@@ -82,6 +85,10 @@ class BlockBinder:
         """FROM, with the sample that is taken of it; "" if there is none."""
         sample = self.splice.render(self.block.clause("USING SAMPLE"))[0]
         return self.splice.render(self.from_range)[0] + (f" USING SAMPLE {sample}" if sample else "")
+
+    def whole_from_sql(self) -> str:
+        """FROM with empty tables in the place of calls, for asking what names mean."""
+        return with_row_items(self, self.from_sql())
 
     def calls_in(self, where: Range) -> list[int]:
         """Calls that start inside the range."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..plan.nodes import Column, Relation, SemanticCall
 from ..types import needs_cast
 from .bind_call import BoundCall, BoundCalls
+from .laterals import frame
 from .locate import LocatedCall
 from .names import Names
 from .splice import Splice, words
@@ -22,7 +23,8 @@ def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relatio
         look_up = f"__anser_{output.name}({', '.join(_arguments(splice, bound)) or '0'})"
         if word := lone_try(text, bound.located.whole):
             splice.replace(word, "")
-        splice.replace(bound.located.whole, f"CAST({look_up} AS {output.type})" if needs_cast(bound.type) else look_up)
+        typed = f"CAST({look_up} AS {output.type})" if needs_cast(bound.type) else look_up
+        splice.replace(bound.located.whole, _placed(text, bound.located, typed))
         made.append(
             SemanticCall(
                 site=f"{number}:{bound.located.function.sql_name}",
@@ -38,6 +40,12 @@ def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relatio
         )
     sql = splice.render(text.all())[0]
     return Relation(sql, (), columns, embedded=tuple(made[::-1]), session=True)
+
+
+def _placed(text: Text, located: LocatedCall, look_up: str) -> str:
+    """A call in FROM gives rows, any other a value."""
+    before, behind = frame(text, located.whole) if located.in_from else ("", "")
+    return f"{before}{look_up}{behind}"
 
 
 def collected(splice: Splice, located: LocatedCall) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .bind_block import BlockBinder
 from .guards import split_logical
+from .row_calls import conditions_of
 from .scope import NotLiftableError
 from .tokens import Range, Text
 
@@ -19,8 +20,9 @@ def lift_conditions(binder: BlockBinder) -> list[Range]:
     """
     text, where = binder.text, binder.from_range
     remaining = set(binder.calls_in(where)) if where else set()
+    own = conditions_of(binder)
     if not remaining:
-        return []
+        return own
     tops = list(text.top(where))
     if any(text.word(i) in ("RIGHT", "FULL") and text.word(i + 1) in ("JOIN", "OUTER") for i in tops):
         raise NotLiftableError("a semantic join condition beside a RIGHT or FULL join")
@@ -37,7 +39,7 @@ def lift_conditions(binder: BlockBinder) -> list[Range]:
         remaining -= {s for c in semantic for s in binder.calls_in(c)}
     if remaining:
         raise NotLiftableError("a call stands in FROM outside an ON condition")
-    return taken
+    return taken + own
 
 
 def _rest(binder: BlockBinder, conjuncts: list[Range]) -> str:

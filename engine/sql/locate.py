@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from ...udfs.spec import SemanticFunction
 from ..errors import BindError
 from .call_text import position, read_call
+from .laterals import in_from
 from .tokens import Range, Text
 
-__all__ = ["LocatedCall", "locate", "mentions", "position"]
+__all__ = ["NAMES_A_TABLE", "LocatedCall", "locate", "mentions", "position"]
 
 
 # A quick look over characters, at what stands in every call of ours or of a dialect; tokens decide.
@@ -20,7 +21,7 @@ _MARKS = re.compile(r"LLM_|\b(?:AI_|AI\s*\.|SEM_|(?:PROMPT|EMBEDDING|FUSION_RRF)
 
 
 # Before a parenthesis that lists columns: INSERT INTO llm_log (a). A misspelt function in a JOIN's ON is left to DuckDB, too.
-_NAMES_A_TABLE = frozenset(["TABLE", "INTO", "EXISTS", "ON", "REFERENCES", "COPY", "VIEW", "WITH", "RECURSIVE"])
+NAMES_A_TABLE = frozenset(["TABLE", "INTO", "EXISTS", "ON", "REFERENCES", "COPY", "VIEW", "WITH", "RECURSIVE"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class LocatedCall:
     arguments : positional arguments. options : named arguments (lower case) and the range of their values.
     modifiers : an aggregate's ``ORDER BY …`` inside the parentheses; ``distinct``: its DISTINCT.
     filter : what ``FILTER (WHERE …)`` holds after WHERE.
+    in_from : it is an item of FROM and gives rows.
     """
 
     function: SemanticFunction
@@ -42,6 +44,7 @@ class LocatedCall:
     distinct: bool
     order_by: Range
     filter: Range
+    in_from: bool = False
 
 
 def locate(text: Text, where: Range, functions: Mapping[str, SemanticFunction]) -> list[LocatedCall]:
@@ -58,7 +61,7 @@ def locate(text: Text, where: Range, functions: Mapping[str, SemanticFunction]) 
         function = functions.get(text.word(index))
         if function is not None:
             found.append(_call(text, index, function))
-        elif text.word(index).startswith("LLM_") and text.word(index - 1) not in _NAMES_A_TABLE:
+        elif text.word(index).startswith("LLM_") and text.word(index - 1) not in NAMES_A_TABLE:
             raise _unknown(text, index, functions)
     return found
 
@@ -91,7 +94,20 @@ def _call(text: Text, index: int, function: SemanticFunction) -> LocatedCall:
         written.distinct,
         written.order_by,
         written.filter,
+        _gives_rows(text, index, function),
     )
+
+
+def _gives_rows(text: Text, index: int, function: SemanticFunction) -> bool:
+    if not in_from(text, index):
+        return False
+    if not function.to_many:
+        raise BindError(
+            f"{function.sql_name} gives a value, not rows: it cannot stand in FROM. Put it into a SELECT list.",
+            position(text, Range(index, index + 1)),
+            name=function.sql_name,
+        )
+    return True
 
 
 def _unknown(text: Text, index: int, functions: Mapping[str, SemanticFunction]) -> BindError:

@@ -12,6 +12,7 @@ from .items import Item, after_distinct, unnests
 from .keys import key_of
 from .locate import position
 from .names import quote
+from .row_calls import add_row_calls, arguments_of
 from .source import bind_source, expanded, order_core
 from .splice import words
 from .tokens import NOTHING, Range
@@ -24,7 +25,8 @@ _MULTIPLIES = frozenset({"OVER", "UNNEST", "DISTINCT", "GENERATE_SUBSCRIPTS"})
 
 def bind_rows(binder: BlockBinder, conditions: list[Range], regions: list[Range]) -> None:
     """Source, WHERE and the conditions of joins: what happens to rows before they are projected or grouped."""
-    bind_source(binder, regions)
+    bind_source(binder, regions + arguments_of(binder))
+    add_row_calls(binder)
     where = binder.block.clause("WHERE")
     conjuncts = split_logical(binder.text, where, "AND") if where else []
     for conjunct in [*conditions, *conjuncts]:
@@ -96,7 +98,7 @@ def _label(binder: BlockBinder) -> str:
 def fixed_names(binder: BlockBinder) -> dict[Range, str]:
     """The names DuckDB gives to unnamed expressions, which rewriting would change."""
     found = {}
-    from_sql = binder.from_sql()
+    from_sql = binder.whole_from_sql()
     windows = binder.splice.render(binder.block.clause("WINDOW"))[0]
     over = f" WINDOW {windows}" if windows and not binder.calls_in(binder.block.clause("WINDOW")) else ""
     for item in binder.items:

@@ -11,6 +11,7 @@ from .items import Item
 from .keys import key_of, name_of, within
 from .names import quote
 from .query import subqueries
+from .row_calls import read_sql, row_column, row_columns, star_columns
 from .scope import NotLiftableError, rejected
 from .splice import words
 from .tokens import Range, Text
@@ -24,20 +25,37 @@ def bind_source(binder: BlockBinder, regions: list[Range]) -> None:
     from_sql = binder.from_sql()
     wanted = _wanted(binder, regions)
     stars = [i for i in binder.items if i.name is None and any(within(i.where, r) for r in regions)]
+    of_rows = _of_row_calls(binder, wanted)
     labels = {_key(binder, r): words(binder.text, r) for r in reversed(wanted)}
     keys = dict.fromkeys([_key(binder, r) for r in wanted] + _template_names(binder))
-    keys = dict.fromkeys(k for k in keys if _is_column(binder, k, from_sql))
+    keys = dict.fromkeys(k for k in keys if k not in of_rows and _is_column(binder, k, from_sql))
     items = _described(binder, {k: labels.get(k, k) for k in keys}, from_sql)
-    binder.leaves = {i.sql: i.columns[0] for i in items}
-    items += [_star(binder, i, from_sql) for i in stars]
+    binder.leaves = {i.sql: i.columns[0] for i in items} | of_rows
+    for star in stars:
+        items += _star(binder, star, from_sql)
     if not binder.items:
-        items.append(_implied_star(binder, from_sql))
+        items += _implied_star(binder, from_sql)
     items = items or [SourceItem("1", (Column(binder.names.fresh("c"), "INTEGER", "1"),))]
     binder.plan = Source(binder.scope.prelude(), from_sql, tuple(items), binder.scope.inputs)
     for where in wanted:
         column = binder.leaves.get(_key(binder, where))
         if column is not None:
-            binder.splice.replace(where, column.name, frozenset({column.name}))
+            binder.splice.replace(where, read_sql(column), frozenset({column.name}))
+
+
+def _of_row_calls(binder: BlockBinder, wanted: list[Range]) -> dict[str, Column]:
+    """What is no column of the Source, but of the rows of a call.
+
+    Raises
+    ------
+    NotLiftableError : the same words mean one thing in a call's arguments, and another behind it.
+    """
+    found = row_columns(binder, wanted)
+    named = {k: c for k in _template_names(binder) if (c := row_column(k, binder.row_calls)) is not None}
+    named |= {_key(binder, where): column for where, column in found.items()}
+    if any(found.get(where) != named.get(_key(binder, where)) for where in wanted):
+        raise NotLiftableError("a name means two columns")
+    return named
 
 
 def _key(binder: BlockBinder, where: Range) -> str:
@@ -55,18 +73,24 @@ def _described(binder: BlockBinder, labels: dict[str, str], from_sql: str) -> li
     return [SourceItem(k, (Column(binder.names.fresh("c"), t, label),)) for (k, label), t in made]
 
 
-def _star(binder: BlockBinder, item: Item, from_sql: str) -> SourceItem:
+def _star(binder: BlockBinder, item: Item, from_sql: str) -> list[SourceItem]:
     if binder.calls_in(item.where):
         raise NotLiftableError("a call stands inside a star expression")
-    made = _star_item(binder, binder.text.source(item.where), from_sql)
-    binder.splice.replace(item.where, expanded(made.columns), frozenset(c.name for c in made.columns))
+    made, read = _starred(binder, binder.text.source(item.where), from_sql)
+    binder.splice.replace(item.where, expanded(read), frozenset(c.name for c in read))
     return made
 
 
-def _implied_star(binder: BlockBinder, from_sql: str) -> SourceItem:
-    made = _star_item(binder, "*", from_sql)
-    binder.implied_items = made.columns
+def _implied_star(binder: BlockBinder, from_sql: str) -> list[SourceItem]:
+    made, binder.implied_items = _starred(binder, "*", from_sql)
     return made
+
+
+def _starred(binder: BlockBinder, star: str, from_sql: str) -> tuple[list[SourceItem], tuple[Column, ...]]:
+    """What the Source yields for a star, and all that the star reads."""
+    of_source, of_rows = star_columns(binder, star)
+    made = [_star_item(binder, star, from_sql)] if of_source else []
+    return made, (*(c for item in made for c in item.columns), *of_rows)
 
 
 def _star_item(binder: BlockBinder, sql: str, from_sql: str) -> SourceItem:
@@ -79,7 +103,7 @@ def _star_item(binder: BlockBinder, sql: str, from_sql: str) -> SourceItem:
 
 def expanded(columns: tuple[Column, ...]) -> str:
     """A select list that gives plan columns the user's names again."""
-    return ", ".join(f"{c.name} AS {quote(c.label)}" for c in columns)
+    return ", ".join(f"{read_sql(c)} AS {quote(c.label)}" for c in columns)
 
 
 def _template_names(binder: BlockBinder) -> list[str]:

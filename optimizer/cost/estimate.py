@@ -6,11 +6,12 @@ learnt comes from a stated prior, and what cannot be told is ``None``, never a m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from ...engine.plan.nodes import Call, Compute, Demand, Filter, Keep, Plan, Relation, SemanticCall, Sort, Source
+from ...engine.plan.nodes import Call, Compute, Demand, Filter, Keep, Plan, Relation, SemanticCall, Sort, Source, Unnest
 from ...engine.plan.render import Path
 from ..context import Measured, NoStatistics, Statistics
 from ..paths import answers, path
@@ -18,8 +19,10 @@ from ..paths import answers, path
 SEMANTIC_SELECTIVITY = 0.5
 RELATIONAL_SELECTIVITY = 0.2
 GUARD_SELECTIVITY = 0.5
+ROWS_PER_ROW = 4.0
 TOKENS_OUT = {"LLM_FILTER": 1.0, "LLM_CLASSIFY": 4.0, "LLM_SCORE": 3.0, "LLM_EMBED": 0.0, "LLM_SIMILARITY": 0.0}
 TOKENS_OUT_OTHER = 64.0
+ASK_NOBODY = frozenset({"LLM_COUNT_TOKENS"})
 
 Price = Callable[[str, float, float], float | None]
 """US dollars for (model, input tokens, output tokens); ``None``: no price is known."""
@@ -34,13 +37,16 @@ class SourceSample:
     rows : rows that leave it, with the number's source (``sample of 2,000 rows``, ``DuckDB estimate``, ``exact count``).
     sampled : rows that the ratios below were measured on.
     distinct : per call site, distinct non-NULL inputs per row (0..1).
-    tokens_in : per call site, mean tokens of a request.
+    tokens_in : per call site, mean tokens of a request; of several rows in one prompt, a row's share.
+    rows_a_call, tokens_a_call : per call site whose rows share prompts, how many do, and tokens that come once a prompt.
     """
 
     rows: Measured
     sampled: int
     distinct: Mapping[str, float] = field(default_factory=dict)
     tokens_in: Mapping[str, float] = field(default_factory=dict)
+    rows_a_call: Mapping[str, float] = field(default_factory=dict)
+    tokens_a_call: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -130,6 +136,8 @@ class _Walker:
             case Call():
                 below = self.visit(plan.input, (*at, 0), demand)
                 flow, node = below, self._call(plan, below)
+            case Unnest():
+                flow, node = self._unnest(plan, at, demand)
             case Demand() | Sort():
                 flow, node = self._cut(plan, at, demand)
             case Compute() | Keep():
@@ -164,6 +172,12 @@ class _Walker:
         out = _times(below.rows, share)
         return _Flow(out, below.sample), NodeEstimate(below.rows, out)
 
+    def _unnest(self, plan: Unnest, at: Path, demand: float | None) -> tuple[_Flow, NodeEstimate]:
+        """What the sample measured is not known of the rows above."""
+        below = self.visit(plan.input, (*at, 0), None if demand is None else demand / ROWS_PER_ROW)
+        out = _times(below.rows, Measured(ROWS_PER_ROW, f"prior: {ROWS_PER_ROW:g} rows of one"))
+        return _Flow(out, None), NodeEstimate(below.rows, out)
+
     def _cut(self, plan: Demand | Sort, at: Path, demand: float | None) -> tuple[_Flow, NodeEstimate]:
         """A Sort has to see all rows before its first; a Demand stops what is below it."""
         own = float(plan.rows) if isinstance(plan, Demand) else None
@@ -184,10 +198,13 @@ class _Walker:
 
     def _call(self, plan: Call, below: _Flow) -> NodeEstimate:
         call, sample = plan.call, below.sample
-        calls = _calls(plan, below)
-        mean = None if sample is None else sample.tokens_in.get(call.site)
-        tokens_in = None if mean is None or sample is None else _times(calls, Measured(mean, sample.source))
-        tokens_out = _times(calls, self.statistics.tokens_out(call) or _tokens_out_prior(call))
+        if call.function in ASK_NOBODY:
+            nothing = Measured(0.0, "asks no model")
+            return NodeEstimate(below.rows, below.rows, nothing, nothing, nothing, nothing)
+        asked = _asked(plan, below)
+        calls = _calls(call, asked, sample)
+        tokens_in = None if sample is None else _tokens_in(call, asked, calls, sample)
+        tokens_out = _times(asked, self.statistics.tokens_out(call) or _tokens_out_prior(call))
         return NodeEstimate(
             below.rows, below.rows, calls, tokens_in, tokens_out, self._money(call, tokens_in, tokens_out)
         )
@@ -199,7 +216,7 @@ class _Walker:
         return None if dollars is None else Measured(dollars, _and(tokens_in.source, tokens_out.source))
 
 
-def _calls(plan: Call, below: _Flow) -> Measured | None:
+def _asked(plan: Call, below: _Flow) -> Measured | None:
     call, rows = plan.call, below.rows
     if call.guard is not None:
         rows = _times(rows, Measured(GUARD_SELECTIVITY, f"prior: guard {GUARD_SELECTIVITY:g}"))
@@ -209,6 +226,23 @@ def _calls(plan: Call, below: _Flow) -> Measured | None:
     if call.distinct and ratio is not None and below.sample is not None:
         return _times(rows, Measured(ratio, below.sample.source))
     return rows
+
+
+def _calls(call: SemanticCall, asked: Measured | None, sample: SourceSample | None) -> Measured | None:
+    """Prompts for so many questions."""
+    given = call.options.get("batch_rows")
+    rows = sample.rows_a_call.get(call.site) if sample is not None else given if isinstance(given, int) else None
+    return asked if asked is None or rows is None else Measured(float(math.ceil(asked.value / rows)), asked.source)
+
+
+def _tokens_in(
+    call: SemanticCall, asked: Measured | None, calls: Measured | None, sample: SourceSample
+) -> Measured | None:
+    mean = sample.tokens_in.get(call.site)
+    if mean is None or asked is None or calls is None:
+        return None
+    once = calls.value * sample.tokens_a_call.get(call.site, 0.0)
+    return Measured(asked.value * mean + once, _and(asked.source, sample.source))
 
 
 def _tokens_out_prior(call: SemanticCall) -> Measured:

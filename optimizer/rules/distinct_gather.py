@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...engine.plan.nodes import Call, Plan, Source
+from ...engine.plan.nodes import Call, Plan, Source, Unnest
 from ...engine.plan.walk import names, transform_up
 from ...udfs.functions import functions
 from ..context import Context
@@ -34,8 +34,9 @@ def _never_repeats(node: Call, context: Context) -> bool:
     function = functions().get(node.call.function)
     if function is not None and function.kind == "aggregate":
         return True
-    bottom, arguments = list(path(node))[-1], frozenset(node.call.arguments)
-    key = bool(arguments) and arguments <= names(bottom)
+    *above, bottom = path(node)
+    arguments = frozenset(node.call.arguments)
+    key = bool(arguments) and arguments <= names(bottom) and not any(isinstance(n, Unnest) for n in above)
     return key and isinstance(bottom, Source) and context.statistics.unique(bottom, arguments)
 
 

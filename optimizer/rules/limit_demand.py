@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...engine.plan.nodes import Call, Compute, Demand, Expr, Filter, Input, Keep, Plan, Relation, Sort, Source
+from ...engine.plan.nodes import Call, Compute, Demand, Expr, Filter, Input, Keep, Plan, Relation, Sort, Source, Unnest
 from ...engine.plan.walk import transform_up
 from ..context import Context
 from ..paths import path
@@ -14,7 +14,7 @@ from ..rule import Rule
 def limit_demand(plan: Plan, context: Context) -> Plan | None:
     """Only as many rows travel upward as a plain projection with a LIMIT will read.
 
-    What: under a Relation that needs k rows, a Demand for k above the topmost filter (calls above it see k rows, calls
+    What: under a Relation that needs k rows, a Demand for k above the topmost filter or Unnest (calls above it see k rows, calls
     below it are made in waves until k rows pass); with no filter in the way, the Sort or the Source itself stops at k rows.
     Why correct: calls and computed columns keep rows and their order, so the first k rows above are the first k below.
     Wrong for: ``GROUP BY`` above the calls, or ``ORDER BY LLM_SCORE(…)``, which need every row. So a Relation with an
@@ -53,7 +53,7 @@ def _demand(plan: Plan, rows: int) -> Plan:
             return replace(plan, limit=rows if plan.limit is None else min(rows, plan.limit))
         case Relation() if _one_row_per_row(plan):
             return _under(plan, rows)
-        case Filter() | Relation():
+        case Filter() | Relation() | Unnest():
             return Demand(plan, rows)
 
 

@@ -18,6 +18,7 @@ from ...engine.plan.nodes import (
     Sort,
     Source,
     SourceItem,
+    Unnest,
 )
 from ...engine.plan.walk import columns, names, reads
 from ..context import Context
@@ -69,6 +70,9 @@ def _prune(plan: Plan, need: frozenset[str]) -> Plan:
             return _prune(plan.input, need)
         case Call():
             below = (need - {plan.call.output.name}) | reads(plan)
+            return replace(plan, input=_keep(_prune(plan.input, below), below))
+        case Unnest():
+            below = (need - frozenset(c.name for c in plan.outputs)) | {plan.column}
             return replace(plan, input=_keep(_prune(plan.input, below), below))
         case Filter() | Sort():
             return replace(plan, input=_prune(plan.input, need | reads(plan)))

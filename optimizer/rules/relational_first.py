@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...engine.plan.nodes import Call, Compute, Computed, Expr, Filter, Keep, Plan
+from ...engine.plan.nodes import Call, Compute, Computed, Expr, Filter, Keep, Plan, Unnest
 from ...engine.plan.walk import calls, children, names, transform_up, with_children
 from ..context import Context
 from ..expressions import has_subquery, may_fail, movable
@@ -15,8 +15,8 @@ from ..rule import Rule
 def relational_first(plan: Plan, context: Context) -> Plan | None:
     """Filters that read no answer move below calls and semantic filters, with the computed columns they need.
 
-    What: a filter sinks as far as its columns exist. One that may fail (a cast) does not pass a semantic filter, since
-    that may have removed the rows it fails on; instead a copy that lets failing rows through goes below.
+    What: a filter sinks as far as its columns exist. One that may fail (a cast) does not pass a semantic filter or a list
+    that is unnested, since that may have removed the rows it fails on; instead a copy that lets failing rows through goes below.
     Why correct: filters of one block commute, a call never changes other columns, and a failing row still meets its filter.
     Wrong for: ``WHERE LLM_FILTER('a number', x) AND x::INTEGER > 5`` if the cast itself moved, and
     ``… AND random() < 0.1``; filters with volatile or unknown functions stay where they are.
@@ -38,6 +38,8 @@ def _sink(predicate: Expr, plan: Plan, past_filters: bool) -> Plan:
     """``plan`` with the filter put in as low as it may go."""
     match plan:
         case Call() | Keep() if predicate.uses <= names(plan.input):
+            return replace(plan, input=_sink(predicate, plan.input, past_filters))
+        case Unnest() if predicate.uses <= names(plan.input) and (past_filters or plan.keep_empty):
             return replace(plan, input=_sink(predicate, plan.input, past_filters))
         case Filter() if past_filters:
             below = _sink(predicate, plan.input, past_filters)
@@ -81,7 +83,7 @@ def _with_lenient_copy(plan: Plan) -> Plan:
     """Below the semantic filter that stopped a filter which may fail, the same filter that keeps the rows it fails on."""
     stopped = next(n for n in path(plan) if isinstance(n, Filter))
     barrier = stopped.input
-    if not isinstance(barrier, Filter) or has_subquery(stopped.predicate):
+    if not isinstance(barrier, Filter | Unnest) or has_subquery(stopped.predicate):
         return plan
     old = stopped.predicate
     copy = Expr(f"coalesce(TRY({old.sql}), true)", old.uses, f"{old.label} (or it fails)")

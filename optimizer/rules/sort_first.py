@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import takewhile
 
-from ...engine.plan.nodes import Call, Compute, Expr, Filter, Input, Keep, Plan, Relation, Sort
+from ...engine.plan.nodes import Call, Compute, Expr, Filter, Input, Keep, Plan, Relation, Sort, Unnest
 from ...engine.plan.walk import children, names, reads, transform_up, with_children
 from ..context import Context
 from ..expressions import may_fail, movable
@@ -18,7 +18,7 @@ def sort_first(plan: Plan, context: Context) -> Plan | None:
 
     What: under a Relation with ORDER BY and LIMIT k, a Sort by the same keys below the calls whose answers they do not read;
     calls that they do read go lower still (``SELECT LLM_EXTRACT(…) … ORDER BY LLM_SCORE(…) LIMIT 3`` extracts three times).
-    Why correct: calls, computed columns and filters keep order, and the Relation sorts again; only ties may fall otherwise,
+    Why correct: calls, computed columns, filters and unnested lists keep order, and the Relation sorts again; only ties may fall otherwise,
     which SQL leaves open.
     Wrong for: ``ORDER BY random()`` (sorted twice, two orders), and
     ``WHERE LLM_FILTER('a number', x) ORDER BY x::INTEGER LIMIT 3`` if the cast moved below the filter.
@@ -64,6 +64,8 @@ def _sink(keys: Expr, plan: Plan) -> Plan:
     """``plan`` sorted by ``keys`` below its lowest call that the keys can pass."""
     match plan:
         case Call() | Compute() | Keep() if keys.uses <= names(plan.input):
+            return replace(plan, input=_sink(keys, plan.input))
+        case Unnest() if keys.uses <= names(plan.input) and (plan.keep_empty or not _keys_may_fail(keys)):
             return replace(plan, input=_sink(keys, plan.input))
         case Filter() if not _keys_may_fail(keys):
             below = _sink(keys, plan.input)

@@ -97,7 +97,7 @@ def test_add_a_rule(copy: Path) -> None:
     write(FILES[1], copy)
     pipeline = copy / "anserdb" / "optimizer" / "pipeline.py"
     source = pipeline.read_text(encoding="utf-8")
-    pipeline.write_text(source.replace('"distinct_gather")', '"distinct_gather", "drop_true")'), encoding="utf-8")
+    pipeline.write_text(source.replace('"distinct_gather",', '"distinct_gather", "drop_true",'), encoding="utf-8")
     (copy / "shop.duckdb").unlink()
     after = run(QUERIES[1], copy)
     assert "drop_true" not in before["plan"]

@@ -27,7 +27,17 @@ from multidict import CIMultiDictProxy
 if __package__ in (None, ""):  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.loopback_answers import Answer, chat_reply, embedding_reply, encode, refusal, scripted_answer, sse
+from tests.support.loopback_answers import (
+    Answer,
+    Tokenizer,
+    chat_reply,
+    embedding_reply,
+    encode,
+    refusal,
+    scripted_answer,
+    sse,
+    tokens_reply,
+)
 
 Kind = Literal["timeout", "drop", "garbage", "invalid_choice", "truncated", "truncated_body"]
 
@@ -44,7 +54,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Stats:
-    """What the server saw. ``bodies`` and ``headers`` hold the requests when ``keep_bodies`` is on."""
+    """What the server saw. ``bodies`` and ``headers`` hold the requests when ``keep_bodies`` is on; ``tokenized`` those to ``/tokenize``."""
 
     requests: int = 0
     completed: int = 0
@@ -54,6 +64,8 @@ class Stats:
     in_flight: int = 0
     max_in_flight: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    tokenized: list[dict[str, Any]] = field(default_factory=list)
+    unknown_paths: list[str] = field(default_factory=list)
     headers: list[CIMultiDictProxy[str]] = field(default_factory=list)
 
     def numbers(self) -> dict[str, int]:
@@ -73,7 +85,7 @@ class LoopbackServer:
     schedule : fault by number of the request (from 0); ``fault`` : or by a function of number and body.
     reject : top-level keys, or types of ``response_format``, that get a 400 as from a server that does not know them.
     answer : the answer's text from the request's body (default: ScriptedModel's for ``seed``).
-    dimension : length of embeddings. keep_bodies : off for benchmarks.
+    dimension : length of embeddings. tokenize : whose ``/tokenize`` it offers (a token is a word). keep_bodies : off for benchmarks.
     """
 
     def __init__(
@@ -92,6 +104,7 @@ class LoopbackServer:
         seed: int = 0,
         dimension: int = 16,
         model: str = "simulated",
+        tokenize: Tokenizer | None = None,
         keep_bodies: bool = True,
     ) -> None:
         self._port, self._latency_s, self._jitter = port, latency_s, jitter
@@ -99,6 +112,7 @@ class LoopbackServer:
         self._schedule, self._fault, self._reject = dict(schedule or {}), fault, frozenset(reject)
         self._answer = answer or (lambda body: scripted_answer(body, seed))
         self._seed, self._dimension, self._model, self._keep = seed, dimension, model, keep_bodies
+        self._tokenize = tokenize
         self._random = Random(seed)
         self._recent: deque[float] = deque()
         self._runner: web.ServerRunner | None = None
@@ -167,7 +181,12 @@ class LoopbackServer:
                 return refusal(404, f"no such path: {request.path}")
 
     async def _post(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if self._tokenize is not None and path == "/tokenize":
+            body = await request.json()
+            self.stats.tokenized.append(body)
+            return tokens_reply(self._tokenize, body, self._model)
         if path not in ("/v1/chat/completions", "/v1/embeddings"):
+            self.stats.unknown_paths.append(path)
             return refusal(404, f"no such path: {path}")
         number, stats = self.stats.requests, self.stats
         stats.requests += 1
@@ -274,6 +293,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dimension", type=int, default=16)
     parser.add_argument("--model", default="simulated")
+    parser.add_argument("--tokenize", choices=["vllm", "llamacpp"])
     parser.add_argument("--served-model-name", default="")
     parser.add_argument("--forever", action="store_true", help="do not end with standard input")
     given = vars(parser.parse_args())

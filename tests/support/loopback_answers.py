@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
 from anserdb.udfs.models import deterministic
 
 Answer = str | Mapping[str, float]
+Tokenizer = Literal["vllm", "llamacpp"]
 _LISTS = "Answer with exactly one of these and nothing else: "
 _SCHEMAS = "Answer with a JSON object that is valid under this JSON Schema, and nothing else: "
 
@@ -122,6 +123,19 @@ def refusal(
     return web.Response(
         status=status, body=encode({"error": error}), content_type="application/json", headers=dict(headers or {})
     )
+
+
+def tokens_reply(kind: Tokenizer, body: dict[str, Any], model: str) -> web.Response:
+    """As vLLM's server answers, or llama.cpp's, of which each looks for the text under a name of its own."""
+    if kind == "llamacpp":
+        return web.json_response({"tokens": [7 for _ in body.get("content", "").split()]})
+    if "prompt" not in body:
+        return refusal(400, "Field required: prompt")
+    if body.get("model", model) != model:
+        return refusal(404, f"The model `{body['model']}` does not exist.")
+    tokens = [7 for _ in body["prompt"].split()]
+    special = int(body.get("add_special_tokens", True))
+    return web.json_response({"count": len(tokens) + special, "max_model_len": 4096, "tokens": tokens})
 
 
 async def sse(request: web.BaseRequest, reply: dict[str, Any]) -> web.StreamResponse:

@@ -22,12 +22,14 @@ from anserdb.engine.plan.nodes import (
     SemanticCall,
     Sort,
     Source,
+    Unnest,
 )
 from anserdb.engine.plan.walk import columns
 from anserdb.engine.session import Session
 from anserdb.engine.settings import Settings
 from anserdb.engine.sql.bind import bind
 from anserdb.engine.store import Store
+from anserdb.engine.types import parse_type, quote
 from anserdb.udfs.models.base import Capabilities
 
 TABLES = """
@@ -56,7 +58,7 @@ class ConnectionCatalog(Session):
     """The session's own catalog, except that every model exists."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        super().__init__(connection, Settings(), STORE)
+        super().__init__(connection, Settings(), STORE, empty=True)
 
     def capabilities(self, model: str) -> Capabilities:
         return Capabilities(embeds=True, dimension=3)
@@ -107,6 +109,8 @@ class Evaluator:
                 return self._table(f"SELECT * FROM {self._materialise(plan.input)} LIMIT {plan.rows}")
             case Call():
                 return self._call(plan)
+            case Unnest():
+                return self._unnest(plan)
 
     def _source(self, plan: Source) -> str:
         self._name_inputs(plan.inputs)
@@ -135,6 +139,17 @@ class Evaluator:
         self.connection.unregister("__answered")
         return name
 
+    def _unnest(self, plan: Unnest) -> str:
+        below = self._materialise(plan.input)
+        made = next(c.type for c in columns(plan.input) if c.name == plan.column)
+        names = [name for name, _ in parse_type(made).child.fields]
+        fields = ", ".join(f"__e.{quote(n)} AS {c.name}" for n, c in zip(names, plan.outputs, strict=True))
+        lists = (
+            f"CASE WHEN len({plan.column}) > 0 THEN {plan.column} ELSE [NULL] END" if plan.keep_empty else plan.column
+        )
+        rows = f"(SELECT *, unnest({lists}) AS __e FROM {below})"
+        return self._table(f"SELECT * EXCLUDE ({plan.column}, __e), {fields} FROM {rows}")
+
     def _answer(self, call: SemanticCall, row: dict[str, Any], kind: pa.DataType) -> Any:
         values = [row[name] for name in call.arguments]
         if (call.guard is not None and row[call.guard] is not True) or any(v is None for v in values):
@@ -155,6 +170,10 @@ def scripted(question: Key, kind: pa.DataType) -> Any:
         return number % 1000 / 1000
     if pa.types.is_string(kind):
         return f"word{number % 4}"
+    if pa.types.is_integer(kind):
+        return number % 5
+    if pa.types.is_list(kind):
+        return [scripted((*question[:2], f"{question[2]}{i}"), kind.value_type) for i in range(1 + number % 3)]
     if pa.types.is_struct(kind):
         return {f.name: scripted((*question[:2], f.name), f.type) for f in kind}
     return None

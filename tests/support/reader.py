@@ -7,6 +7,7 @@ The same SQL text can so run in AnserDB and, verbatim, in DuckDB alone; the latt
 - ``LLM_SCORE('mentions kiwi', x)``: how often it does, of four.
 - ``LLM_COMPLETE('say', x, …)``: ``say(x; …)``; with ``returns`` an INTEGER: the inputs' length, a BOOLEAN: as LLM_FILTER.
 - ``LLM_EXTRACT(x, {…})``: the word after ``field=`` in the input, else NULL.
+- ``LLM_SPLIT(x, 'words')``: the words. ``LLM_EXTRACT_TABLE(x, {…})``: a row per ``field=word``, of that field alone.
 - ``LLM_SUMMARIZE(x)``: the texts of the group, sorted.
 """
 
@@ -23,15 +24,20 @@ import pyarrow as pa
 from anserdb.udfs.models.base import Capabilities, ChoiceAnswer, Generate, JsonAnswer, Request
 from anserdb.udfs.models.scripted import ScriptedModel
 from anserdb.udfs.prompts.inputs import folded, render
+from tests.support.batched_prompts import in_company
 
 EXTRACTED = pa.struct([("name", pa.string()), ("amount", pa.int32())])
 """What LLM_EXTRACT gives in the reference: ``{name: 'VARCHAR', amount: 'INTEGER'}``."""
 
 
+PARTS = pa.list_(pa.struct([("part", pa.string()), ("ordinal", pa.int64())]))
+ROWS = pa.list_(pa.struct([*EXTRACTED, ("ordinal", pa.int64())]))
+
+
 def reader_model(**options: Any) -> ScriptedModel:
     """The model; its answers depend on nothing but the request."""
     capabilities = Capabilities(embeds=True, choice_scores=False, local=True, dimension=4, concurrency=64)
-    return ScriptedModel([(lambda _: True, read)], capabilities=capabilities, name="reader", **options)
+    return ScriptedModel([(lambda _: True, in_company(read))], capabilities=capabilities, name="reader", **options)
 
 
 def read(request: Request) -> str:
@@ -88,6 +94,11 @@ def _json(schema: dict[str, Any], system: str, values: Sequence[str]) -> Any:
     properties = schema.get("properties", {})
     if list(properties) == ["score"]:
         return {"score": _score(system, values)}
+    if list(properties) == ["parts"]:
+        return {"parts": values[0].split()}
+    if list(properties) == ["rows"]:
+        row = properties["rows"]["items"]
+        return {"rows": [_json(row, system, [word]) for word in values[0].split() if "=" in word]}
     if properties:
         return {
             name: int(word) if word is not None and "integer" in json.dumps(properties[name]) else word
@@ -118,6 +129,8 @@ def reference(connection: duckdb.DuckDBPyConnection) -> None:
         ("llm_complete", lambda prompt, *values: _completed(prompt, _shown(values)), pa.string(), "VARCHAR"),
         ("llm_classify", _reference_label, pa.string(), "VARCHAR"),
         ("llm_extract", _reference_fields, EXTRACTED, "STRUCT(name VARCHAR, amount INTEGER)"),
+        ("llm_split", _reference_parts, PARTS, "STRUCT(part VARCHAR, ordinal BIGINT)[]"),
+        ("__rows", _reference_rows, ROWS, "STRUCT(name VARCHAR, amount INTEGER, ordinal BIGINT)[]"),
         ("__summarize", lambda texts: _summed(_shown(texts)), pa.string(), "VARCHAR"),
     ]
     for name, function, kind, sql_type in functions:
@@ -130,6 +143,10 @@ def reference(connection: duckdb.DuckDBPyConnection) -> None:
             null_handling="special",  # type: ignore[arg-type]
         )
     connection.execute("CREATE TEMP MACRO llm_summarize(x) AS __summarize(list(x) FILTER (x IS NOT NULL))")
+    rows = "AS TABLE SELECT unnest"
+    connection.execute(f"CREATE TEMP MACRO llm_split(x, unit) {rows}(llm_split(x, unit), max_depth := 2)")
+    connection.execute(f"CREATE TEMP MACRO llm_extract_table(x, fields) {rows}(__rows(x), max_depth := 2)")
+    connection.execute("CREATE TEMP MACRO llm_extract_table(x, fields) AS __rows(x)")
 
 
 def _reference_label(text: str, labels: Sequence[str]) -> str:
@@ -139,6 +156,16 @@ def _reference_label(text: str, labels: Sequence[str]) -> str:
 def _reference_fields(text: str, _: str) -> dict[str, Any]:
     found = _fields(text, ["name", "amount"])
     return {"name": found["name"], "amount": None if found["amount"] is None else int(found["amount"])}
+
+
+def _reference_parts(text: str, _: str) -> list[dict[str, Any]]:
+    return [{"part": part, "ordinal": number} for number, part in enumerate(text.split(), 1)]
+
+
+def _reference_rows(text: str) -> list[dict[str, Any]]:
+    rows = [_reference_fields(word, "") for word in text.split() if "=" in word]
+    stated = [row for row in rows if row != {"name": None, "amount": None}]
+    return [{**row, "ordinal": number} for number, row in enumerate(stated, 1)]
 
 
 def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:

@@ -83,10 +83,11 @@ def test_example_is_sql_to_duckdb_too(function: SemanticFunction) -> None:
 def scripted() -> Iterator[anserdb.Connection]:
     # No row may fail. What is to be redacted has to stand in the text, which a hashed answer never does.
     entities = '{"entities": [{"label": "NAME", "text": "Ada Byron"}, {"label": "EMAIL", "text": "ada@example.org"}]}'
+    parts = '{"parts": ["The kettle broke after a day.", "The lid never closed."]}'
     with anserdb.connect(
         ":memory:", store=":memory:", llm_model="m", llm_embedding_model="m", llm_max_error_ratio=0
     ) as connection:
-        connection.register_model("m", ScriptedModel([("Ada Byron", entities)]))
+        connection.register_model("m", ScriptedModel([("Ada Byron", entities), ("lid never closed", parts)]))
         yield connection
 
 

@@ -7,7 +7,7 @@ group is asked the same way whatever the model, and its answers stay in the stor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -94,11 +94,16 @@ class Fold:
 
 
 async def gathered(ask: AskText, requests: Sequence[Generate], read: Callable[[Reply], T]) -> list[T]:
-    """All answers, in order; the first failure is raised, but only when every call has ended.
+    """All answers, in order; see :func:`ended`."""
+    return await ended(ask(request, read) for request in requests)
+
+
+async def ended(asked: Iterable[Awaitable[T]]) -> list[T]:
+    """What was asked, in order; the first failure is raised, but only when every call has ended.
 
     What was asked for is paid for, and is kept.
     """
-    replies = await asyncio.gather(*(ask(request, read) for request in requests), return_exceptions=True)
+    replies = await asyncio.gather(*asked, return_exceptions=True)
     return [_raised(reply) for reply in replies]
 
 

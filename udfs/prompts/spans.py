@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _EDGE = re.compile(r"[A-Za-z0-9_]")
 
@@ -37,6 +38,26 @@ def find_spans(text: str, entities: Sequence[tuple[str, str]]) -> tuple[list[Spa
     return _apart(found), missing
 
 
+def consecutive(text: str, parts: Sequence[str]) -> list[tuple[int, int]] | str:
+    """Where the parts stand, each after the one before it; or the first part that does not.
+
+    >>> consecutive("One. Two.  One.", ["One.", "two. one."])
+    [(0, 4), (5, 15)]
+    >>> consecutive("One. Two.", ["Two.", "One."])
+    'One.'
+    """
+    found: list[tuple[int, int]] = []
+    at = 0
+    for part in parts:
+        pattern = _words(part.split())
+        match = re.compile(pattern).search(text, at) or re.compile(pattern, re.IGNORECASE).search(text, at)
+        if match is None:
+            return part
+        found.append(match.span())
+        at = match.end()
+    return found
+
+
 def replaced(text: str, spans: Sequence[Span]) -> str:
     """The text with ``[label]`` in the place of every span.
 
@@ -51,11 +72,17 @@ def replaced(text: str, spans: Sequence[Span]) -> str:
     return "".join([*pieces, text[at:]])
 
 
+def _words(parts: Sequence[str]) -> str:
+    """A pattern of words across any white space; where a prompt breaks up control words (``< |``), the text has none."""
+    after = ((r"\s*" if left.endswith(("<", "[")) else r"\s+") + re.escape(right) for left, right in pairwise(parts))
+    return "".join([*map(re.escape, parts[:1]), *after])
+
+
 def _places(text: str, words: str) -> list[tuple[int, int]]:
     parts = words.split()
     if not parts:
         return []
-    pattern = r"\s+".join(map(re.escape, parts))
+    pattern = _words(parts)
     # ASCII only: scripts without spaces have no such edges, and there each occurrence counts.
     before = r"(?<![A-Za-z0-9_])" if _EDGE.match(parts[0]) else ""
     after = r"(?![A-Za-z0-9_])" if _EDGE.match(parts[-1][-1]) else ""

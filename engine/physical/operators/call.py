@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from ....udfs.spec import Task
+from ....udfs.spec import Ask, Task
 from ...dataflow import streams
 from ...dataflow.caller import Caller
 from ...dataflow.demand import Demand
@@ -18,9 +19,13 @@ from ...dataflow.run import QueryRun
 from ...errors import Interrupted, ModelUnavailable
 from ...plan.nodes import SemanticCall
 from ...types import SqlType, arrow_type
+from ..row_batches import Input, RowBatcher
+from ..row_fates import Batching
 from ..slices import sliced
 from .answers import Answers, Rows
 from .questions import Questions
+
+T = TypeVar("T")
 
 FIRST_ROWS = 8
 MOST_ROWS = 256
@@ -39,6 +44,7 @@ class CallStage:
     type : of the output column (under ``on_error := 'details'`` a STRUCT of the value and the error's text).
     caller : how the task reaches the model.
     aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
+    batching : how rows share prompts; ``None``: each has its own.
     """
 
     call: SemanticCall
@@ -46,6 +52,12 @@ class CallStage:
     type: SqlType
     caller: Caller
     aggregate: bool = False
+    batching: Batching | None = None
+
+    @property
+    def rows_in_flight(self) -> int:
+        """Rows whose answers the model may be making at once."""
+        return self.caller.concurrency * (self.batching.size.most if self.batching else 1)
 
     def field(self) -> pa.Field:
         """The output column, as Arrow has it."""
@@ -53,7 +65,12 @@ class CallStage:
 
 
 async def run_call(
-    batches: AsyncIterator[pa.RecordBatch], stage: CallStage, run: QueryRun, demand: Demand | None = None
+    batches: AsyncIterator[pa.RecordBatch],
+    stage: CallStage,
+    run: QueryRun,
+    demand: Demand | None = None,
+    *,
+    patient: bool = True,
 ) -> AsyncIterator[pa.RecordBatch]:
     """The batches with the answer column appended: same rows, same order, cut smaller.
 
@@ -66,19 +83,25 @@ async def run_call(
     run : settings, store, progress and notices of the query.
     demand : how many rows may be under way for a LIMIT; ``None``: as many as the window holds. Only the lowest call of a
         pipeline takes it.
+    patient : rows to come may be waited for to fill a prompt. Not above another call under a LIMIT, which may be waiting
+        for the rows that wait here.
 
     Raises
     ------
     OperationalError : too many rows failed (``llm_max_error_ratio``), or the first one did (``on_error := 'fail'``).
     BudgetExceeded, Interrupted, ProgrammingError : always; they never become NULLs. ModelUnavailable : nobody listens.
     """
-    window = _Window(batches, stage, run, demand)
+    window = _Window(batches, stage, run, demand, patient)
     try:
         async with streams.closing(window.results()) as results:
             async for batch in results:
                 yield batch
     finally:
         await window.close()
+
+
+def _never() -> bool:
+    return False
 
 
 class _Window:
@@ -89,12 +112,21 @@ class _Window:
     """
 
     def __init__(
-        self, batches: AsyncIterator[pa.RecordBatch], stage: CallStage, run: QueryRun, demand: Demand | None
+        self,
+        batches: AsyncIterator[pa.RecordBatch],
+        stage: CallStage,
+        run: QueryRun,
+        demand: Demand | None,
+        patient: bool,
     ) -> None:
         self._batches, self._stage, self._demand = batches, stage, demand
         self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
         self._questions = Questions(self._ask, share=stage.call.distinct, strict=self._answers.strict, fatal=self._fail)
-        self._most_questions = WINDOW_FACTOR * stage.caller.concurrency
+        self._batcher = RowBatcher(stage.batching, run, self._rows_to_come) if stage.batching else None
+        self._between_batches: Input = "open" if patient else "stalled"
+        self._input: Input = self._between_batches
+        self._over: Callable[[], bool] = _never
+        self._most_questions = WINDOW_FACTOR * stage.rows_in_flight
         self._heads: deque[Rows] = deque()
         self._asked = self._rows = self._bytes = 0
         self._next_rows = FIRST_ROWS
@@ -117,6 +149,8 @@ class _Window:
         self._feeder.cancel()
         await asyncio.wait({self._feeder})
         await self._questions.close()
+        if self._batcher is not None:
+            await self._batcher.close()
         if self._preparation is not None:
             self._preparation.cancel()
             await asyncio.gather(self._preparation, return_exceptions=True)
@@ -143,6 +177,7 @@ class _Window:
         self._rows -= rows.batch.num_rows
         self._bytes -= rows.bytes
         self._room.set()
+        self._tell(self._input)
         return rows
 
     def _fail(self, error: BaseException) -> None:
@@ -154,10 +189,12 @@ class _Window:
     def _fed(self, feeder: asyncio.Task[None]) -> None:
         self._ended = True
         self._source_error = asyncio.CancelledError() if feeder.cancelled() else feeder.exception()
+        self._tell("ended")
         self._news.set()
 
     async def _feed(self) -> None:
         async for batch in self._batches:
+            self._tell("open")
             start = 0
             while start < batch.num_rows:
                 size = await self._admit(batch.num_rows - start)
@@ -165,12 +202,13 @@ class _Window:
                     return
                 self._add(sliced(batch, start, size))
                 start += size
+            self._tell(self._between_batches)
 
     async def _admit(self, left: int) -> int:
         """How many rows to start next; waits for room. 0: the reader needs no more."""
         while self._heads and self._is_full():
             self._room.clear()
-            await self._room.wait()
+            await self._stalled(self._room.wait(), self._room.is_set)
         if self._questions.doomed:
             return 0
         most = min(left, self._next_rows)
@@ -178,7 +216,31 @@ class _Window:
             # Small ones first, so that the first rows are early; larger ones later, so that the rest is cheap.
             self._next_rows = min(MOST_ROWS, max(FIRST_ROWS, self._most_questions // 4), self._next_rows * 2)
             return most
-        return await self._demand.take(min(most, max(1, self._demand.cap // 4)))
+        demand = self._demand
+        return await self._stalled(demand.take(min(most, max(1, demand.cap // 4))), lambda: demand.allowance > 0)
+
+    async def _stalled(self, waiting: Awaitable[T], over: Callable[[], bool]) -> T:
+        """Wait for what only answers can bring; ``over``: it is there, although this has yet to run on."""
+        self._over = over
+        self._tell("stalled")
+        try:
+            return await waiting
+        finally:
+            self._over = _never
+            self._tell("open")
+
+    def _tell(self, known: Input) -> None:
+        """What is known of rows to come; rows that gather for one prompt may have to go now."""
+        self._input = known
+        if self._batcher is not None:
+            self._batcher.settle()
+
+    def _rows_to_come(self) -> Input:
+        if self._input != "stalled":
+            return self._input
+        # Rows that can leave make room, and may be what a LIMIT waits for: then no other answer is needed.
+        can_leave = bool(self._heads) and not self._heads[0].unanswered
+        return "open" if can_leave or self._over() else "stalled"
 
     def _is_full(self) -> bool:
         return self._asked >= self._most_questions or self._rows >= WINDOW_ROWS or self._bytes >= WINDOW_BYTES
@@ -194,9 +256,14 @@ class _Window:
         self._bytes += rows.bytes
         self._news.set()
 
-    async def _ask(self, values: Any) -> Any:
+    def _ask(self, values: Any) -> Coroutine[Any, Any, Any]:
+        if self._batcher is None:
+            return self._answer(values, self._stage.caller)
+        return self._batcher.row(partial(self._answer, values))
+
+    async def _answer(self, values: Any, ask: Ask) -> Any:
         await self._prepared()
-        return await self._stage.task.run(values, self._stage.caller)
+        return await self._stage.task.run(values, ask)
 
     async def _prepared(self) -> None:
         """Wait for the task's preparation. Its failure is that of the rows waiting for it; later ones try again.
