@@ -6,16 +6,17 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from ...udfs.models.base import Model
 from .. import errors
+from ..dataflow.progress_events import Watcher
 from ..errors import InterfaceError
 from ..physical.duck import Duck
 from ..physical.estimates import Explained
@@ -25,13 +26,21 @@ from ..session import Parameters, Planned, Session
 from ..settings import Settings
 from ..sql.statements import Explain, split_statements
 from ..store import Store
+from .confirming import Confirm, confirm
 from .dbapi import Cursor
+from .executed import Executed, Fetchable, can_stream, only_changes
+from .native_kinds import has_rows, is_lazy
 from .reading import Listener, Reading
 from .result import NativeResult, Result, TextResult, plain_wait
 from .semantic_result import SemanticResult
 from .store_place import StorePlace, store_place
 from .translate import translate, translated
 from .waiting import Waiting
+from .watchers import Watchers
+
+N = TypeVar("N")
+Native = Callable[[Duck, str, Parameters, dict[str, Any]], N | None]
+"""What becomes of plain SQL: (connection, statement, parameters, the caller's variables)."""
 
 
 def connect(
@@ -68,7 +77,8 @@ def connect(
         native = duckdb.connect(os.fspath(database), read_only=read_only)
         try:
             native.execute("SET enable_progress_bar = false")  # it is drawn into pipes, too, amid the data
-            return Connection(native, Store.open(store_place(store, database)), chosen, owned=True)
+            empty = os.fspath(database) == ":memory:"
+            return Connection(native, Store.open(store_place(store, database)), chosen, owned=True, empty=empty)
         except BaseException:
             native.close()
             raise
@@ -87,8 +97,9 @@ def _close_all() -> None:
 class Connection:
     """A database with semantic SQL (PEP 249's Connection, and more).
 
-    One statement runs at a time; several threads take turns. ``progress_listener`` is called about ten times a second
-    with the running query's figures, from the thread that waits for it.
+    One statement runs at a time; several threads take turns. ``progress_listener`` is called about ten times a second with
+    the running query's figures, from the thread that waits for it. ``confirm``, given the estimate of a query above
+    ``llm_confirm_usd``, says whether it runs; without one it is refused.
     """
 
     Warning = errors.Warning
@@ -102,13 +113,23 @@ class Connection:
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
 
-    def __init__(self, native: duckdb.DuckDBPyConnection, store: Store, settings: Settings, *, owned: bool) -> None:
+    def __init__(
+        self,
+        native: duckdb.DuckDBPyConnection,
+        store: Store,
+        settings: Settings,
+        *,
+        owned: bool,
+        empty: bool = False,
+    ) -> None:
         self._native, self._owned = native, owned
-        self._session: Session | None = Session(native, settings, store)
+        self._session: Session | None = Session(native, settings, store, empty=empty)
         self._lock = threading.RLock()
         self._waiting = Waiting()
         self._readings: weakref.WeakSet[Reading] = weakref.WeakSet()
         self.progress_listener: Listener | None = None
+        self.confirm: Confirm | None = None
+        self._watchers = Watchers()
         _open.add(self)
 
     # --- queries ------------------------------------------------------------------------------------------------
@@ -130,6 +151,13 @@ class Connection:
         ------
         ProgrammingError : with the place in the text.
         """
+        return self._run(query, params, self._native_result)
+
+    def fetchable(self, query: str, params: Parameters = None) -> Fetchable | None:
+        """What :meth:`sql` gives, for a cursor: plain SQL has begun to run, and an error at its start is raised here."""
+        return self._run(query, params, self._executed)
+
+    def _run(self, query: str, params: Parameters, native: Native[N]) -> N | Result | None:
         if isinstance(params, str | bytes):
             raise errors.ProgrammingError("Parameters are a sequence or a mapping: for one text write [text].")
         if params is not None and not isinstance(params, Mapping):
@@ -137,11 +165,11 @@ class Connection:
         variables = variables_of_caller(query)
         with self._lock, self._open_session().duck.seeing(variables):
             pieces = self.statements(query) if params is None else [query]
-            result: Result | None = None
+            result: N | Result | None = None
             for piece in pieces:
                 if isinstance(result, SemanticResult):
                     result.arrow()
-                result = self._one(piece, params, variables)
+                result = self._one(piece, params, variables, native)
             return result
 
     def execute(self, query: str, params: Parameters = None) -> Cursor:
@@ -169,18 +197,31 @@ class Connection:
         rows = result.fetchall()
         return "\n".join(str(row[-1]) for row in rows)
 
-    def _one(self, query: str, params: Parameters, variables: dict[str, Any]) -> Result | None:
+    def _one(self, query: str, params: Parameters, variables: dict[str, Any], native: Native[N]) -> N | Result | None:
         session = self._open_session()
         with translated():
             prepared = session.prepare(query, params)
             if isinstance(prepared, str):
-                return self._native_result(session.duck, prepared, params, variables)
+                return native(session.duck, prepared, params, variables)
             if isinstance(prepared, Planned):
                 return self._semantic_result(session, prepared, variables)
             if isinstance(prepared, Explain):
                 return self._explained(session, prepared, variables)
             table = session.carry_out(prepared)
         return None if table is None else self._arrow_result(table)
+
+    def _executed(
+        self, duck: Duck, query: str, params: Parameters, variables: dict[str, Any]
+    ) -> Executed | NativeResult | None:
+        streams = can_stream(query)
+        if not (streams or only_changes(query)):
+            return self._native_result(duck, query, params, variables)
+
+        def run() -> RowSpool:
+            with duck.seeing(variables):
+                return duck.rows(query, params)
+
+        return Executed(plain_wait(run, duck, self._waiting), duck, self._waiting, streams=streams)
 
     def _native_result(
         self, duck: Duck, query: str, params: Parameters, variables: dict[str, Any]
@@ -199,9 +240,9 @@ class Connection:
         relation = plain_wait(run, duck, self._waiting)
         if relation is None:
             return None
-        if _is_lazy(relation, query):
+        if is_lazy(relation, query):
             return NativeResult(relation, duck, self._waiting, again)
-        return NativeResult(relation, duck, self._waiting, reads=_reads(self._native, query, relation))
+        return NativeResult(relation, duck, self._waiting, reads=has_rows(duck, query, relation))
 
     def _semantic_result(self, session: Session, planned: Planned, variables: dict[str, Any]) -> SemanticResult:
         reading = self._reading(session, planned, variables)
@@ -211,8 +252,10 @@ class Connection:
         return result
 
     def _reading(self, session: Session, planned: Planned, variables: dict[str, Any]) -> Reading:
+        confirm(session, planned, variables, self._waiting, self.confirm)
         execution = session.execute(planned)
-        reading = Reading(execution, session.duck, self._waiting, variables, self.progress_listener)
+        told = self._watchers.listener(self.progress_listener)
+        reading = Reading(execution, session.duck, self._waiting, variables, told)
         self._readings.add(reading)
         return reading
 
@@ -248,7 +291,9 @@ class Connection:
     @property
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """The DuckDB connection underneath."""
-        self._open_session().duck.settle()
+        session = self._open_session()
+        session.duck.settle()
+        session.definitions.changed()  # whatever happens on it, we do not see
         return self._native
 
     def register_model(self, name: str, model: Model) -> None:
@@ -283,8 +328,21 @@ class Connection:
             return self._open_session().describe(f"SELECT * FROM {name}")
 
     def usage(self) -> pa.Table:
-        """Calls, tokens and money per model and function (``llm_usage()``)."""
+        """Calls, tokens and money per model and function; ``llm_usage()`` has them by query and day, too."""
         return self._open_session().usage()
+
+    def on_progress(self, watcher: Watcher) -> Callable[[], None]:
+        """Have ``watcher`` called with a :class:`ProgressEvent` about ten times a second while a query with semantic
+        functions is being read, and once at its end, in the thread that reads it. What is given back ends that. A watcher
+        that fails is called no more, with a RuntimeWarning; the query goes on.
+
+        >>> con, events = connect(store=":memory:", llm_model="scripted"), []
+        >>> _ = con.on_progress(events.append)
+        >>> con.sql("SELECT LLM_COMPLETE('Say it', i::VARCHAR) FROM range(3) r(i)").fetchall() and None
+        >>> [(o.site, o.rows_done, o.calls) for o in events[-1].operators], con.close()
+        ([('1:LLM_COMPLETE', 3, 3)], None)
+        """
+        return self._watchers.add(watcher)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -318,6 +376,7 @@ class Connection:
 
     def _transaction(self, verb: str) -> None:
         session = self._open_session()
+        session.definitions.observe(verb)
         try:
             session.duck.execute(verb)
         except duckdb.TransactionException as error:
@@ -336,20 +395,6 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _is_lazy(relation: duckdb.DuckDBPyRelation, query: str) -> bool:
-    """Whether reading the relation runs the query; else the statement has run, and the relation holds its rows."""
-    return relation.sql_query().strip("; \n\t") == query.strip("; \n\t")
-
-
-def _reads(native: duckdb.DuckDBPyConnection, query: str, relation: duckdb.DuckDBPyRelation) -> bool:
-    """Whether a statement that has run has rows of its own, and not just a count or a success."""
-    kinds = native.extract_statements(query)[-1].expected_result_type
-    if duckdb.ExpectedResultType.QUERY_RESULT not in kinds:
-        return False
-    counted = duckdb.ExpectedResultType.CHANGED_ROWS in kinds and list(relation.columns) == ["Count"]
-    return not counted
 
 
 __all__: Sequence[str] = ["Connection", "connect"]

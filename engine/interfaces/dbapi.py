@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InterfaceError, ProgrammingError
-from .result import Result
+from .executed import Fetchable
 from .rows import Row
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Cursor:
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
-        self._result: Result | None = None
+        self._result: Fetchable | None = None
         self.arraysize = 1
         self.description: list[Description] | None = None
         self.rowcount = -1
@@ -49,7 +49,7 @@ class Cursor:
         parameters : a sequence for ``?`` and ``$1``, a mapping for ``$name``.
         """
         self._forget()
-        result = self.connection.sql(operation, parameters)
+        result = self.connection.fetchable(operation, parameters)
         if result is None:
             return self
         self.rowcount, reads = result.changed, result.reads
@@ -123,7 +123,7 @@ class Cursor:
         if result is not None:
             result.close()
 
-    def _rows(self) -> Result:
+    def _rows(self) -> Fetchable:
         self.connection.cursor()  # raises when either is closed
         if self._result is None:
             raise InterfaceError("There is no result to fetch: the last statement has none, or none was executed.")

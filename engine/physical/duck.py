@@ -86,7 +86,7 @@ class Duck:
     @property
     def is_free(self) -> bool:
         """Whether no unread result has to move out of the way first."""
-        return self._open is None
+        return self._open is None or self._open.over
 
     @contextmanager
     def seeing(self, variables: dict[str, Any]) -> Iterator[None]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import duckdb
@@ -17,7 +18,10 @@ Row = tuple[Any, ...]
 
 
 class OpenResult(Protocol):
-    """A result that occupies a connection."""
+    """A result that occupies a connection, until it is ``over``."""
+
+    @property
+    def over(self) -> bool: ...
 
     def detach(self) -> None:
         """Read what is left into memory. An error on the way is kept for who reads the result."""
@@ -58,6 +62,11 @@ class Spool:
             except (OSError, pa.ArrowException) as error:
                 raise as_duckdb(error) from None
 
+    @property
+    def over(self) -> bool:
+        """Whether the connection is free of it."""
+        return self._reader is None
+
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         while True:
             try:
@@ -92,10 +101,14 @@ def _quietly_close(reader: pa.RecordBatchReader) -> None:
 
 
 class RowSpool:
-    """Python rows of the statement that a connection has just executed, fetched as they are asked for."""
+    """Python rows of the statement that a connection has just executed, fetched as they are asked for.
+
+    ``columns`` are names and types.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection: duckdb.DuckDBPyConnection | None = connection
+        self.columns = [(str(name), str(kind)) for name, kind, *_ in connection.description or ()]
         self._wanted = True
         self._kept: deque[Row] = deque()
         self._error: Exception | None = None
@@ -110,21 +123,41 @@ class RowSpool:
             if self._connection is None or len(taken) == size:
                 return taken
             wanted = size - len(taken)
-            rows = self._connection.fetchmany(wanted)
+            rows = self._fetched(partial(self._connection.fetchmany, wanted))
             if len(rows) < wanted:
                 self._free()
             return taken + rows
+
+    def rest(self) -> list[Row]:
+        """The rows that are left."""
+        with self._lock:
+            taken = list(self._kept)
+            self._kept.clear()
+            if self._error is not None and not taken:
+                raise self._error
+            if self._connection is not None:
+                taken += self._fetched(self._connection.fetchall)
+                self._free()
+            return taken
+
+    @property
+    def over(self) -> bool:
+        """Whether the connection is free of it."""
+        return self._connection is None
+
+    @property
+    def kept(self) -> int:
+        """Rows in memory."""
+        return len(self._kept)
 
     def detach(self) -> None:
         """Fetch what is left into memory and let the connection go."""
         with self._lock:
             if self._connection is None:
                 return
-            try:
+            with contextlib.suppress(Exception):  # who reads on hears of it
                 if self._wanted:
-                    self._kept.extend(self._connection.fetchall())
-            except Exception as error:
-                self._error = error
+                    self._kept.extend(self._fetched(self._connection.fetchall))
             self._free()
 
     def abandon(self) -> None:
@@ -137,6 +170,14 @@ class RowSpool:
             self._kept.clear()
             if self._connection is not None:
                 self._free()
+
+    def _fetched(self, fetch: Callable[[], list[Row]]) -> list[Row]:
+        try:
+            return fetch()
+        except Exception as error:
+            self._error = type(error)(*error.args)  # its traceback would hold the connection
+            self._free()
+            raise
 
     def _free(self) -> None:
         connection, self._connection = self._connection, None

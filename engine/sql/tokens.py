@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -107,23 +108,32 @@ class Text:
 
 _COMMANDS = frozenset({TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, TokenType.SHOW, TokenType.RENAME})
 _LEAD = "SELECT "
+# A named parameter. sqlglot takes "$a,$" for the start of a string; of "?a" it makes the same tokens.
+_NAMED = re.compile(r"(?<![$\w])\$(?=\w+(?![\w$]))")
 
 
 def _tokenize(sql: str) -> list[Token]:
     """All tokens. sqlglot swallows what follows EXPLAIN, CALL and the like at a statement's start as one string, up to the
     next semicolon even inside quotes; with a word before it, it does not."""
     tokens: list[Token] = []
-    offset = 0
+    offset, read = 0, _NAMED.sub("?", sql)
     while offset < len(sql):
         shift = offset - len(_LEAD)
-        raw = sqlglot.tokenize(_LEAD + sql[offset:], dialect="duckdb")[1:]
+        raw = sqlglot.tokenize(_LEAD + read[offset:], dialect="duckdb")[1:]
         offset = len(sql)
         for index, token in enumerate(raw):
             if token.token_type in _COMMANDS and index and raw[index - 1].token_type == TokenType.SEMICOLON:
                 offset = token.start + shift
                 break
-            tokens.append(_token(sql, token.start + shift, token.end + 1 + shift))
+            tokens += _tokens(sql, token.start + shift, token.end + 1 + shift)
     return tokens
+
+
+def _tokens(sql: str, start: int, end: int) -> list[Token]:
+    """What sqlglot takes for one token: of ``?::`` and ``??``, each parameter is one by itself."""
+    if sql[start:end] in ("?::", "??"):
+        return [_token(sql, start, start + 1), _token(sql, start + 1, end)]
+    return [_token(sql, start, end)]
 
 
 def _token(sql: str, start: int, end: int) -> Token:

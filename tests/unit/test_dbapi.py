@@ -143,6 +143,61 @@ def test_a_new_statement_replaces_the_result_and_cursors_are_independent(cursor:
     assert other.fetchall() == [(3,), (2,), (1,), (0,)]
 
 
+def test_plain_cursors_are_open_at_once_and_see_the_data_of_their_time(cursor: anserdb.Cursor) -> None:
+    con = cursor.connection
+    cursors = [con.execute("SELECT id FROM t ORDER BY id") for _ in range(3)]
+    assert [c.fetchone() for c in cursors] == [(0,)] * 3
+    cursor.execute("DELETE FROM t")
+    assert cursor.rowcount == 5
+    assert [c.fetchmany(2) for c in cursors] == [[(1,), (2,)]] * 3
+    assert [c.fetchall() for c in cursors] == [[(3,), (4,)]] * 3
+    large = con.execute("SELECT i FROM range(300_000) r(i)")
+    assert large.fetchone() == (0,)
+    assert con.execute("SELECT LLM_COMPLETE('q', 'x') IS NULL").fetchall() == [(False,)]
+    assert len(large.fetchall()) == 299_999
+
+
+def test_a_plain_query_left_unread_does_no_harm(cursor: anserdb.Cursor) -> None:
+    con = cursor.connection
+    con.execute("CREATE SEQUENCE s")
+    con.execute("BEGIN")
+    con.execute("INSERT INTO t VALUES (9, 'nine')")
+    for query in (
+        "SELECT * FROM range(300_000)",
+        "SELECT nextval('s') FROM range(300_000)",
+        "UPDATE t SET id = id RETURNING id",
+    ):
+        left = con.execute(query)
+        assert left.fetchone() is not None
+        left.close()
+        con.execute(query).fetchone()
+        con.execute(query)
+    assert cursor.execute("SELECT count(*) FROM t").fetchall() == [(6,)]
+    con.commit()
+    endless = con.execute("SELECT a.range FROM range(100_000) a, range(1_000_000) b")
+    assert endless.fetchone() == (0,)
+    del endless
+    assert con.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_plain_statement_runs_when_it_is_executed(cursor: anserdb.Cursor) -> None:
+    con = cursor.connection
+    with pytest.raises(anserdb.DataError, match="Could not convert"):
+        con.execute("SELECT CAST(body AS INTEGER) FROM t")
+    con.execute("SET streaming_buffer_size = '1KB'")
+    bad = con.execute("SELECT CASE WHEN i = 150_000 THEN CAST('bad row' AS BIGINT) ELSE i END FROM range(200_000) r(i)")
+    assert bad.fetchone() == (0,)
+    assert con.execute("SELECT 1").fetchall() == [(1,)], "the error is not the next statement's"
+    with pytest.raises(anserdb.DataError, match="bad row"):
+        for _ in range(200_000):
+            bad.fetchone()
+    cursor.execute("SELECT 1; INSERT INTO t VALUES (7, 'x'); INSERT INTO t SELECT * FROM t WHERE id = 7")
+    assert cursor.rowcount == 1
+    assert cursor.execute('SELECT count(*) AS "Count" FROM t').fetchall() == [(7,)]
+    assert cursor.execute('SELECT true AS "Success"').fetchall() == [(True,)]
+    assert cursor.execute("INSERT INTO t VALUES (8, 'y') RETURNING true AS \"Success\"").fetchall() == [(True,)]
+
+
 def test_closed_things_say_so(cursor: anserdb.Cursor) -> None:
     con = cursor.connection
     closed = con.cursor()

@@ -19,6 +19,8 @@ from anserdb.engine.sql.tokens import Range, Text
         ("ünï, '😀,', €", ["ünï", "'😀,'", "€"]),
         ("'(', b", ["'('", "b"]),
         ("", []),
+        ("$a,$b+$1,f($c,$d)", ["$a", "$b+$1", "f($c,$d)"]),
+        ("$x$ $a,$b $x$,$$c,$d$$,$e", ["$x$ $a,$b $x$", "$$c,$d$$", "$e"]),
     ],
 )
 def test_split_cuts_outside_brackets_strings_and_comments(sql: str, parts: list[str]) -> None:
@@ -30,6 +32,11 @@ def test_split_cuts_outside_brackets_strings_and_comments(sql: str, parts: list[
 def test_a_command_is_tokenised_to_its_end(verb: str) -> None:
     text = Text(f"SELECT 1; {verb} x ';' y; SELECT 2")
     assert [text.source(p) for p in text.split(text.all(), (";",))] == ["SELECT 1", f"{verb} x ';' y", "SELECT 2"]
+
+
+def test_a_parameter_is_a_token_by_itself() -> None:
+    words = [token.word for token in Text("?::INT, $1::INT, $name, f(?,?), ?").tokens]
+    assert [words.count(mark) for mark in ("?", "$", "::")] == [4, 2, 2]
 
 
 def test_words_are_upper_case_unless_quoted() -> None:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from ..tokens import Text
+from .cache import CacheStatement, CompactAnswers, DropAnswers, parse_cache
 from .explain import Explain, parse_explain
 from .grammar import Evaluate
 from .model import AlterModel, CreateModel, DropModel, ModelStatement, RenameModel, ShowModels, parse_model
+from .prepared import PreparedStatements
 from .prompt import CreatePrompt, DropPrompt, PromptStatement, ShowPrompts, parse_prompt
-from .script import names_catalogue, names_secret, split_statements
+from .script import names_catalogue, names_prepared, names_secret, split_statements
 from .secret import SecretStatement, without_strings
 from .setting import SetSetting, parse_setting
 from .table_functions import TABLE_FUNCTIONS, with_table_functions
 from .twins import Retry, parse_call
 
-CatalogueStatement = SetSetting | ModelStatement | PromptStatement | SecretStatement
+CatalogueStatement = SetSetting | ModelStatement | PromptStatement | SecretStatement | CacheStatement
 Statement = CatalogueStatement | Retry | Explain
 
 __all__ = [
     "TABLE_FUNCTIONS",
     "AlterModel",
     "CatalogueStatement",
+    "CompactAnswers",
     "CreateModel",
     "CreatePrompt",
+    "DropAnswers",
     "DropModel",
     "DropPrompt",
     "Explain",
+    "PreparedStatements",
     "RenameModel",
     "Retry",
     "SecretStatement",
@@ -33,6 +38,7 @@ __all__ = [
     "ShowPrompts",
     "Statement",
     "names_catalogue",
+    "names_prepared",
     "names_secret",
     "parse_statement",
     "split_statements",
@@ -50,6 +56,7 @@ def parse_statement(text: Text, evaluate: Evaluate) -> Statement | None:
         parse_setting(text, evaluate)
         or parse_model(text, evaluate)
         or parse_prompt(text, evaluate)
+        or parse_cache(text, evaluate)
         or parse_call(text, evaluate)
         or parse_explain(text)
     )
