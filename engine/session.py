@@ -20,6 +20,7 @@ from .dataflow.run import QueryRun
 from .errors import BindError, ParseError, ProgrammingError
 from .physical import retries, system_tables
 from .physical.catalogue import Catalogue
+from .physical.definitions import CatalogueDefinitions
 from .physical.diagnose import bound_columns, diagnose, parse
 from .physical.duck import Duck, Spool
 from .physical.duck_secrets import DuckSecrets
@@ -29,8 +30,9 @@ from .physical.model_pool import ModelPool
 from .physical.stages import Stages
 from .plan.nodes import Relation
 from .settings import Settings
-from .sql.bind import bind
+from .sql.bind import bind, definition
 from .sql.catalog import Diagnosis
+from .sql.definitions.define import creates
 from .sql.dialects.rewrite import rewrite
 from .sql.locate import mentions
 from .sql.parameters import inline
@@ -38,9 +40,11 @@ from .sql.stand_in import is_query
 from .sql.statements import (
     CatalogueStatement,
     Explain,
+    PreparedStatements,
     Retry,
     SecretStatement,
     names_catalogue,
+    names_prepared,
     names_secret,
     parse_statement,
     with_table_functions,
@@ -125,14 +129,21 @@ class Execution:
 
 
 class Session:
-    """A DuckDB connection with everything semantic around it. It is the binder's catalogue, too."""
+    """A DuckDB connection with everything semantic around it. It is the binder's catalogue, too.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings, store: Store) -> None:
+    ``empty``: the database was made for this connection, and holds nothing yet.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, settings: Settings, store: Store, *, empty: bool = False
+    ) -> None:
         self.duck = Duck(connection)
+        self.definitions = CatalogueDefinitions(self.duck, empty=empty)
         self.settings = settings
         self.store = store
         self.models = ModelPool(store, settings, DuckSecrets(connection))
         self._catalogue = Catalogue(store, self.models, settings, self.duck)
+        self._statements = PreparedStatements(self._asks, self._read, self._evaluated)
         self._versions: Mapping[str, int] = {}
         self._live: weakref.WeakSet[Execution] = weakref.WeakSet()
         self._aggregates: frozenset[str] = frozenset()
@@ -187,9 +198,19 @@ class Session:
         ------
         ProgrammingError : with the place in the text.
         """
+        if names_prepared(sql):
+            text = self._text(sql)
+            sql = self._statements.resolved(Text(inline(text, parameters, self._literal).sql) if parameters else text)
+            parameters = None
+        prepared = self._prepared(sql, parameters)
+        if isinstance(prepared, str):
+            self.definitions.observe(prepared)
+        return prepared
+
+    def _prepared(self, sql: str, parameters: Parameters) -> Planned | CatalogueStatement | Explain | str:
         if not parameters and names_secret(sql):
             return SecretStatement(sql)
-        if not _ours(sql, self.functions):
+        if not (names_catalogue(sql) or (self._asks(sql) and not names_secret(sql))):
             return sql
         text = self._text(sql)
         if parameters and (names_catalogue(sql) or text.word(0) == "CALL"):
@@ -197,9 +218,9 @@ class Session:
         own = parse_statement(text, self.constant)
         if isinstance(own, Retry):
             return self._retried(own)
-        if own is not None and not (isinstance(own, Explain) and not mentions(own.query, self.functions)):
+        if own is not None and not (isinstance(own, Explain) and not self._asks(own.query)):
             return own
-        if not (parameters and mentions(sql, self.functions)):
+        if not (parameters and self._asks(sql)):
             return self._planned(text)
         self._read(sql)
         inlined = inline(text, parameters, self._literal)
@@ -209,9 +230,21 @@ class Session:
             raise inlined.about_original(error) from None
 
     def _planned(self, text: Text) -> Planned | str:
+        if (defined := self._defined(text)) is not None:
+            return defined
         sql = with_table_functions(text, self._system_table) or text.sql
         planned = self.plan(sql)
         return sql if planned is None else replace(planned, written=text.sql)
+
+    def _defined(self, text: Text) -> str | None:
+        """``CREATE VIEW`` and ``CREATE MACRO`` that ask a model, as DuckDB keeps them."""
+        if not (creates(text) and self._asks(text.sql)):
+            return None
+        self._read(text.sql)
+        defined = definition(text, self)
+        if defined is not None:
+            self.definitions.changed()
+        return defined
 
     def _retried(self, statement: Retry) -> Planned:
         for execution in list(self._live):  # one that is half read is not closed yet
@@ -236,7 +269,7 @@ class Session:
     def plan(self, sql: str) -> Planned | None:
         """The optimized plan of a statement; ``None``: it has no semantic call."""
         self.duck.refresh()
-        if mentions(sql, self.functions):
+        if self._asks(sql):
             self._read(sql)
         bound = bind(sql, self)
         if bound is None:
@@ -271,6 +304,10 @@ class Session:
         self.models.close()
         self.duck.close()
         self.store.close()
+
+    def _asks(self, sql: str) -> bool:
+        """A quick look: may this ask a model?"""
+        return mentions(sql, self.functions) or self.definitions.mentioned(sql)
 
     def _text(self, sql: str) -> Text:
         """The statement's tokens; where it cannot be read, DuckDB says why better than we can."""
@@ -308,16 +345,18 @@ class Session:
         return relation
 
     def _literal(self, value: Any) -> str:
-        if isinstance(value, str):
-            return "'" + value.replace("'", "''") + "'"
-        kind, shown = self.duck.execute("SELECT typeof(x), x::VARCHAR FROM (SELECT ? AS x)", [value]).fetchall()[0]
+        return _quoted(value) if isinstance(value, str) else self._evaluated("?", [value])
+
+    def _evaluated(self, expression: str, parameters: Sequence[Any] | None = None) -> str:
+        """The value of an expression as SQL."""
+        query = f"SELECT typeof(x), x::VARCHAR FROM (SELECT {expression} AS x)"
+        kind, shown = self.duck.execute(query, parameters).fetchall()[0]
         if shown is None:
             return "NULL"
         if kind in ("INTEGER", "BIGINT"):
             return str(shown)
-        return f"CAST('{str(shown).replace(chr(39), chr(39) * 2)}' AS {kind})"
+        return _quoted(shown) if kind == "VARCHAR" else f"CAST({_quoted(shown)} AS {kind})"
 
 
-def _ours(sql: str, known: Mapping[str, SemanticFunction]) -> bool:
-    """A quick look: may this be anything but plain SQL?"""
-    return names_catalogue(sql) or (mentions(sql, known) and not names_secret(sql))
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

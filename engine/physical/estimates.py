@@ -12,6 +12,7 @@ from ...optimizer.cost.estimate import NodeEstimate, Price, SourceSample, estima
 from ...optimizer.pipeline import Optimized
 from ...udfs.models.base import Embed, Generate, Request
 from ...udfs.models.prices import estimate_usd
+from ...udfs.prompts.batched import instruction, together
 from ..dataflow.progress import QueryProgress, SiteProgress
 from ..plan.nodes import Call, Plan, Relation, SemanticCall
 from ..plan.render import Path, nodes_with_paths, render, to_json
@@ -45,6 +46,11 @@ class Planned(Protocol):
         """Why the calls stay in the text."""
         ...
 
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the user should know of the statement before it runs."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -55,7 +61,7 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
-class _Calibration:
+class Calibration:
     """What a call site asks before its first row. ``money`` in US dollars, ``None`` if unknown."""
 
     calls: int
@@ -66,11 +72,11 @@ class _Calibration:
         return f"calibration: {self.calls:,} more calls, tokens in≈{self.tokens_in:,.0f}, once for this instruction and model"
 
 
-def _calibrations(
+def calibrations_of(
     figures: Mapping[Path, NodeEstimate], plan: Plan, stages: Stages, price: Price
-) -> dict[Path, _Calibration]:
+) -> dict[Path, Calibration]:
     """Per call that will be made, if it has any."""
-    found: dict[Path, _Calibration] = {}
+    found: dict[Path, Calibration] = {}
     for path, node in nodes_with_paths(plan):
         made = figures[path].calls if path in figures else None
         if not isinstance(node, Call) or made is None or not made.value:
@@ -78,7 +84,7 @@ def _calibrations(
         requests = stages.stage(node.call).task.preparation()
         if requests:
             tokens = sum(map(_characters, requests)) / CHARACTERS_PER_TOKEN
-            found[path] = _Calibration(
+            found[path] = Calibration(
                 len(requests), tokens, price(str(node.call.options["model"]), tokens, float(len(requests)))
             )
     return found
@@ -92,19 +98,22 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
     progress : the figures of a finished run, for ANALYZE; ``None``: estimates only.
     """
     plan = planned.plan
-    samples = _samples(duck, plan, stages)
-    figures = estimate(plan, samples, _price(pool))
-    calibrations = {} if progress is not None else _calibrations(figures, plan, stages, _price(pool))
-    notes = {path: _notes(node, figures.get(path), stages, progress) for path, node in nodes_with_paths(plan)}
+    samples = samples_of(duck, plan, stages)
+    figures = estimate(plan, samples, price_of(pool))
+    calibrations = {} if progress is not None else calibrations_of(figures, plan, stages, price_of(pool))
+    shared = {site: rows for sample in samples.values() for site, rows in sample.rows_a_call.items()}
+    notes = {path: _notes(node, figures.get(path), stages, progress, shared) for path, node in nodes_with_paths(plan)}
     for path, calibration in calibrations.items():
         notes[path].append(calibration.line())
     head = [f"mode: {mode(planned)}", f"rules: {', '.join(planned.optimized.fired) or 'none fired'}"]
     head += [_embedded_line(c, progress) for c in plan.embedded]
     foot = _total(figures, plan, calibrations.values()) if progress is None else _actual_total(progress)
-    text = "\n".join([*head, "", render(plan, notes), "", foot])
+    said = [f"notice: {notice}" for notice in planned.notices]
+    text = "\n".join([*head, "", render(plan, notes), "", foot, *said])
     document = {
         "mode": mode(planned),
         "rules": planned.optimized.fired,
+        "notices": list(planned.notices),
         "plan": json.loads(to_json(plan, notes)),
         "total": foot,
     }
@@ -120,7 +129,7 @@ def mode(planned: Planned) -> str:
     return "STREAM (your connection → model calls → a private DuckDB connection)"
 
 
-def _samples(duck: Duck, plan: Plan, stages: Stages) -> dict[Path, SourceSample]:
+def samples_of(duck: Duck, plan: Plan, stages: Stages) -> dict[Path, SourceSample]:
     """Measure every relational part that feeds a call and needs no answers itself."""
     found: dict[Path, SourceSample] = {}
     tops = [(p, n) for p, n in nodes_with_paths(plan) if _feeds_calls(plan, p) and relational_sql(n) is not None]
@@ -150,18 +159,26 @@ def _feeds_calls(plan: Plan, path: Path) -> bool:
 
 def _sample(duck: Duck, sql: str, above: Sequence[SemanticCall], stages: Stages) -> SourceSample:
     rows = duck.table(f"SELECT * FROM ({sql}) AS __part LIMIT {SAMPLE_ROWS}").to_pylist()
-    count = Measured(float(len(rows)), "exact count") if len(rows) < SAMPLE_ROWS else _cardinality(duck, sql)
-    distinct, tokens = {}, {}
+    count = Measured(float(len(rows)), "exact count") if len(rows) < SAMPLE_ROWS else cardinality(duck, sql)
+    distinct, tokens, shared, once = {}, {}, {}, {}
     for call in above:
         inputs = [tuple(r[a] for a in call.arguments) for r in rows]
         asked = [i for i in inputs if all(v is not None for v in i)]
         unique = {repr(i): i for i in asked}
         distinct[call.site] = len(unique) / len(rows) if rows else 0.0
-        tokens[call.site] = _mean_tokens(list(unique.values())[:TOKENISED_ROWS], call, stages)
-    return SourceSample(count, len(rows), distinct, tokens)
+        requests = _requests(list(unique.values())[:TOKENISED_ROWS], call, stages)
+        batching = stages.stage(call).batching
+        if batching is None:
+            tokens[call.site] = _mean_tokens(requests)
+            continue
+        texts = [r for asked_of in requests for r in asked_of if isinstance(r, Generate)]
+        shared[call.site] = batching.size.mean(texts)
+        tokens[call.site], once[call.site] = _shares(texts)
+    return SourceSample(count, len(rows), distinct, tokens, shared, once)
 
 
-def _cardinality(duck: Duck, sql: str) -> Measured:
+def cardinality(duck: Duck, sql: str) -> Measured:
+    """How many rows DuckDB expects of a query."""
     plan = json.loads(duck.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall()[0][1])
     node: Any = plan[0]
     while node and "Estimated Cardinality" not in node.get("extra_info", {}):
@@ -171,10 +188,23 @@ def _cardinality(duck: Duck, sql: str) -> Measured:
     return Measured(float(str(node["extra_info"]["Estimated Cardinality"]).lstrip("~")), "DuckDB estimate")
 
 
-def _mean_tokens(inputs: list[tuple[Any, ...]], call: SemanticCall, stages: Stages) -> float:
+def _requests(inputs: list[tuple[Any, ...]], call: SemanticCall, stages: Stages) -> list[Sequence[Request]]:
     task = stages.stage(call).task
-    sizes = [sum(_characters(r) for r in task.requests(i)) for i in inputs]
+    return [task.requests(row) for row in inputs]
+
+
+def _mean_tokens(requests: Sequence[Sequence[Request]]) -> float:
+    sizes = [sum(map(_characters, asked_of)) for asked_of in requests]
     return sum(sizes) / len(sizes) / CHARACTERS_PER_TOKEN if sizes else 0.0
+
+
+def _shares(requests: Sequence[Generate]) -> tuple[float, float]:
+    """Mean tokens of a row's own text, and tokens that come once for all."""
+    if not requests:
+        return 0.0, 0.0
+    whole = _characters(together(requests).request)
+    once = len(instruction(requests[0]))
+    return (whole - once) / len(requests) / CHARACTERS_PER_TOKEN, once / CHARACTERS_PER_TOKEN
 
 
 def _characters(request: Request) -> int:
@@ -185,20 +215,30 @@ def _characters(request: Request) -> int:
             return len(request.text)
 
 
-def _price(pool: ModelPool) -> Price:
+def price_of(pool: ModelPool) -> Price:
+    """What models cost."""
+
     def price(model: str, tokens_in: float, tokens_out: float) -> float | None:
         return estimate_usd(pool.find(model), int(tokens_in), int(tokens_out)).usd
 
     return price
 
 
-def _notes(node: Plan, figures: NodeEstimate | None, stages: Stages, progress: QueryProgress | None) -> list[str]:
+def _notes(
+    node: Plan,
+    figures: NodeEstimate | None,
+    stages: Stages,
+    progress: QueryProgress | None,
+    shared: Mapping[str, float],
+) -> list[str]:
     lines = list(figures.lines()) if figures is not None and (isinstance(node, Call) or progress is None) else []
     if isinstance(node, Call):
         site = progress.sites.get(node.call.site) if progress is not None else None
         lines = [f"estimated: {line}" for line in lines] + [f"actual: {_actual(site)}"] if site is not None else lines
         noted = dict(stages.stage(node.call).task.notes())
         lines += [f"{key}: {value}" for key, value in noted.items()]
+        if (batching := stages.stage(node.call).batching) is not None:
+            lines.append(f"rows a prompt: {batching.size.note(shared.get(node.call.site))}")
     return lines
 
 
@@ -215,7 +255,7 @@ def _actual(site: SiteProgress) -> str:
     )
 
 
-def _total(figures: Mapping[Path, NodeEstimate], plan: Plan, calibrations: Collection[_Calibration]) -> str:
+def _total(figures: Mapping[Path, NodeEstimate], plan: Plan, calibrations: Collection[Calibration]) -> str:
     made = [figures[p] for p, n in nodes_with_paths(plan) if isinstance(n, Call) and p in figures]
     known = [f.calls.value for f in made if f.calls is not None]
     if len(known) < len(made) or not made:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import duckdb
 
 from ...udfs.spec import SemanticFunction
-from ..errors import NotSupportedError, ProgrammingError
+from ..errors import BindError, NotSupportedError, ProgrammingError
 from ..plan.nodes import Column, Input, Relation
 from .aggregate import bind_aggregate, is_aggregated
 from .bind_block import BlockBinder
 from .bind_call import BoundCalls, bind_call
 from .catalog import Catalog
+from .definitions.define import creates, define
+from .definitions.expand import expand
 from .dialects.rewrite import rewrite
+from .dialects.rewritten import Rewritten
 from .embed import embed
 from .joins import lift_conditions
-from .locate import LocatedCall, locate, mentions
+from .liftable import check_types
+from .locate import locate, mentions
 from .names import Names
 from .query import Block, Cte, Query, parse_block, parse_query, subqueries
 from .scope import NotLiftableError, Scope, rejected
@@ -42,22 +47,73 @@ def bind(sql: str, catalog: Catalog) -> Bound | None:
     Raises
     ------
     ParseError, BindError : with the place in ``sql``.
-    NotSupportedError : a view or macro with a semantic call.
+    NotSupportedError : the definition of a view or macro, which has no plan.
     """
     functions: Mapping[str, SemanticFunction] = catalog.functions
-    if not mentions(sql, functions):
+    if not mentions(sql, functions) and not catalog.definitions.mentioned(sql):
         return None
     text = Text(sql)
     spoken = rewrite(text, catalog)
     if spoken is None:
-        return _bind(text, catalog)
+        return _expanded(text, catalog)
     rewritten = Text(spoken.sql)
-    try:
-        bound = _bind(rewritten, catalog) or Bound(_without_calls(rewritten, catalog))
-    except ProgrammingError as error:
-        raise spoken.about_original(error) from None
+    with _about(spoken):
+        bound = _expanded(rewritten, catalog) or Bound(_without_calls(rewritten, catalog))
     columns = tuple(replace(c, name=spoken.name(c.name)) for c in bound.plan.columns)
     return replace(bound, plan=replace(bound.plan, columns=columns), notices=spoken.notices)
+
+
+def definition(text: Text, catalog: Catalog) -> str | None:
+    """What DuckDB is to carry out for a ``CREATE VIEW`` or ``CREATE MACRO`` that asks a model; ``None``: it is none.
+
+    Raises
+    ------
+    BindError : with the place in the text. NotSupportedError : a view that reads itself.
+    """
+    spoken = rewrite(text, catalog)
+    if spoken is None:
+        return define(text, text, catalog)
+    with _about(spoken):
+        return define(text, Text(spoken.sql), catalog)
+
+
+def _expanded(text: Text, catalog: Catalog) -> Bound | None:
+    """The plan of a statement in our own words that may read views and macros with calls."""
+    expanded = None if creates(text) else expand(text, catalog)
+    if expanded is None:
+        return _bind(text, catalog)
+    names, complaint = _names(text, catalog)
+    try:
+        with _about(expanded):
+            rewritten = Text(expanded.sql)
+            bound = _bind(rewritten, catalog) or Bound(_without_calls(rewritten, catalog))
+    except ProgrammingError:
+        if complaint is not None:
+            raise complaint from None
+        raise
+    plan = bound.plan
+    if len(names) == len(plan.columns):
+        plan = replace(plan, columns=tuple(replace(c, name=n) for c, n in zip(plan.columns, names, strict=True)))
+    return replace(bound, plan=plan)
+
+
+def _names(text: Text, catalog: Catalog) -> tuple[list[str], BindError | None]:
+    """What DuckDB calls the result's columns, whose names come of the user's own words; or its complaint about these."""
+    own = {c.whole.lo: bind_call(text, c, catalog) for c in locate(text, text.all(), catalog.functions)}
+    try:
+        return [column.name for column in result_columns(text, own, catalog)], None
+    except BindError as error:  # perhaps only because the stand-in of a macro has no type yet
+        known = {token.word.strip('"').lower() for token in text.tokens}
+        return [], error if error.name and error.name.lower() in known else None
+
+
+@contextmanager
+def _about(rewritten: Rewritten) -> Iterator[None]:
+    """Errors are about the text that was rewritten."""
+    try:
+        yield
+    except ProgrammingError as error:
+        raise rewritten.about_original(error) from None
 
 
 def _bind(text: Text, catalog: Catalog) -> Bound | None:
@@ -65,7 +121,8 @@ def _bind(text: Text, catalog: Catalog) -> Bound | None:
     located = locate(text, text.all(), catalog.functions)
     if not located:
         return None
-    _refuse_definitions(text, located)
+    if creates(text):
+        raise NotSupportedError("The definition of a view or macro has no plan: EXPLAIN a query that reads it.")
     calls = {c.whole.lo: bind_call(text, c, catalog) for c in located}
     columns = result_columns(text, calls, catalog)
     try:
@@ -81,15 +138,6 @@ def _without_calls(text: Text, catalog: Catalog) -> Relation:
     if not columns and is_query(text):
         columns = tuple(Column(n, t, n) for n, t in catalog.describe(text.source(whole)))
     return Relation(text.source(whole), (), columns, session=True)
-
-
-def _refuse_definitions(text: Text, located: list[LocatedCall]) -> None:
-    first = [text.word(i) for i in range(min(6, len(text.tokens)))]
-    if first[:1] == ["CREATE"] and {"VIEW", "MACRO", "FUNCTION"} & set(first):
-        raise NotSupportedError(
-            f"A view or macro cannot hold {located[0].function.sql_name}: every read would ask the model again. "
-            "Store the answers with CREATE TABLE … AS SELECT …"
-        )
 
 
 def _agreed(plan: Relation, columns: tuple[Column, ...]) -> Relation:
@@ -147,6 +195,7 @@ class StatementBinder:
     def _lift(self, where: Range, scope: Scope) -> Input:
         """Plan a query and put a read of its result in its place."""
         plan = self._query(parse_query(self.text, where), scope)
+        check_types(plan.columns)
         lifted = Input(self.names.fresh("in"), plan)
         self.splice.replace(where, f"SELECT * FROM {lifted.name}")
         return lifted

@@ -12,6 +12,7 @@ from ...udfs.models.base import Capabilities
 from ...udfs.spec import SemanticFunction
 from ..settings import Settings
 from ..store import StoredPrompt
+from .definitions.definition import Definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Catalog(Protocol):
     @property
     def aggregates(self) -> frozenset[str]:
         """DuckDB's aggregate functions, upper case."""
+        ...
+
+    @property
+    def definitions(self) -> Definitions:
+        """Views and macros that ask a model."""
         ...
 
     def describe(self, sql: str, *, private: bool = False) -> list[tuple[str, str]]:

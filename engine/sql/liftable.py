@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from ..plan.nodes import Column
@@ -11,6 +12,8 @@ from .query import Block, subqueries
 from .scope import NotLiftableError, Scope
 from .tokens import Range, Text
 
+_CHANGED_KINDS = {"UNION": "a UNION", "VARIANT": "a VARIANT", "AGGREGATE_STATE": "the state of an aggregate"}
+_CHANGED = re.compile(rf"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b({"|".join(_CHANGED_KINDS)})\b""")
 _COLLATED_TABLES = "(SELECT count(*) FROM duckdb_tables() WHERE sql ILIKE '%COLLATE%')"
 
 
@@ -54,10 +57,13 @@ def check_types(columns: Iterable[Column]) -> None:
 
     Raises
     ------
-    NotLiftableError : a column is a UNION: of a NULL, Arrow forgets which member it is.
+    NotLiftableError : a column is, or holds, a UNION (of a NULL, Arrow forgets which member it is), a VARIANT (numbers come
+        out in other types) or the state of an aggregate.
     """
-    if any("UNION(" in column.type for column in columns):
-        raise NotLiftableError("a column is a UNION")
+    for column in columns:
+        for match in _CHANGED.finditer(column.type):
+            if kind := match[1]:
+                raise NotLiftableError(f"a column is {_CHANGED_KINDS[kind]}")
 
 
 def _own_calls(text: Text, where: Range) -> Iterator[int]:

@@ -7,14 +7,17 @@ arguments stay in the text as they are, so that an error points at the user's ow
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import duckdb
 
 from ..errors import BindError, Position
 from ..plan.nodes import Column
-from .bind_call import BoundCall, BoundCalls
+from .bind_call import BoundCalls
 from .catalog import Catalog, Diagnosis
 from .items import Item, select_items, unnests
+from .laterals import check_item, frame
+from .locate import LocatedCall
 from .names import quote
 from .query import parse_block, parse_query, subqueries
 from .scope import NotLiftableError, parse_ast
@@ -24,6 +27,7 @@ from .tokens import Range, Text
 _QUERIES = frozenset({"SELECT", "WITH", "FROM", "VALUES", "PIVOT", "UNPIVOT", "TABLE", "("})
 _CHANGES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 _OTHERS = _CHANGES | {"CREATE", "COPY"}
+_NOT_CONSTANT = " OR random() > 1"  # DuckDB takes a field of a constant that is NULL for a NULL without a type
 
 
 def result_columns(text: Text, calls: BoundCalls, catalog: Catalog) -> tuple[Column, ...]:
@@ -36,9 +40,10 @@ def result_columns(text: Text, calls: BoundCalls, catalog: Catalog) -> tuple[Col
     whole = statement_range(text)
     splice = Splice(text)
     for bound in calls.values():
-        _stand_in(text, splice, bound)
+        check_item(text, bound)
+        stand_in(text, splice, bound.located, f"NULL::{bound.type.text}", bound.arguments.texts)
     if is_query(text):
-        _name_items(text, whole, calls, splice)
+        name_items(text, whole, calls, splice)
     sql = splice.render(whole)[0]
     try:
         if text.word(0) in _OTHERS:
@@ -65,24 +70,37 @@ def statement_range(text: Text) -> Range:
     return Range(0, end)
 
 
-def _stand_in(text: Text, splice: Splice, bound: BoundCall) -> None:
-    """``F(a, b)`` → ``CASE WHEN (a) IS NULL OR (b) IS NULL THEN NULL::T END``, the arguments untouched."""
-    located = bound.located
+def stand_in(text: Text, splice: Splice, located: LocatedCall, value: str, texts: Sequence[str]) -> None:
+    """``F(a, b)`` → ``CASE WHEN (a) IS NULL OR (b) IS NULL THEN value ELSE value END``, the arguments untouched.
+
+    ``texts`` are the call's arguments, with the columns behind them that only its template names.
+    """
     start, end = text.span(located.whole)
     aggregate = located.function.kind == "aggregate"
-    at, glue = start, "any_value(CASE WHEN (" if aggregate else "CASE WHEN ("
+    before, behind = frame(text, located.whole) if located.in_from else ("", "")
+    at, glue = start, f"{before}{'any_value(' if aggregate else ''}CASE WHEN ("
     for argument in located.arguments:
         first, last = text.span(argument)
         splice.replace_characters(at, first, glue)
         at, glue = last, ") IS NULL OR ("
-    named = "".join(f" OR ({t}) IS NULL" for t in bound.arguments.texts[len(located.arguments) :])
-    glue = f") IS NULL{named} THEN NULL::{bound.type.text} END"
-    for part, before in ((located.order_by, " ORDER BY "), (located.filter, ") FILTER (WHERE ")):
+    named = "".join(f" OR ({t}) IS NULL" for t in texts[len(located.arguments) :])
+    if not named and all(_is_constant(text, argument) for argument in located.arguments):
+        named = _NOT_CONSTANT
+    glue = f") IS NULL{named} THEN {value} ELSE {value} END"
+    for part, word in ((located.order_by, " ORDER BY "), (located.filter, ") FILTER (WHERE ")):
         if part:
             first, last = text.span(part)
-            splice.replace_characters(at, first, glue + before)
+            splice.replace_characters(at, first, glue + word)
             at, glue = last, ""
-    splice.replace_characters(at, end, f"{glue})" if aggregate else glue)
+    splice.replace_characters(at, end, f"{glue}{')' if aggregate else ''}{behind}")
+
+
+def _is_constant(text: Text, where: Range) -> bool:
+    """Whether an expression reads no column: it has literals and what is called alone."""
+    return all(
+        token.word[:1] == "'" or not (token.quoted or token.word[:1].isalpha()) or text.word(index + 1) in ("(", ":")
+        for index, token in enumerate(text.tokens[where.lo : where.hi], where.lo)
+    )
 
 
 def _complaint(sql: str, error: duckdb.Error, splice: Splice, whole: Range, catalog: Catalog) -> BindError:
@@ -119,7 +137,7 @@ def _named_place(text: Text, message: str) -> Position | None:
     return Position(text.sql, token.start, token.end) if token else None
 
 
-def _name_items(text: Text, where: Range, calls: BoundCalls, splice: Splice) -> None:
+def name_items(text: Text, where: Range, calls: BoundCalls, splice: Splice) -> None:
     """Name select items that hold a call, in every block: DuckDB would name them after their stand-ins."""
     query = parse_query(text, where)
     for branch in query.branches:
@@ -129,7 +147,7 @@ def _name_items(text: Text, where: Range, calls: BoundCalls, splice: Splice) -> 
                 end = text.span(item.where)[1]
                 splice.replace_characters(end, end, f" AS {quote(item.name)}")
     for inner in (*(c.body for c in query.ctes), *(s for b in query.branches for s in subqueries(text, b))):
-        _name_items(text, inner, calls, splice)
+        name_items(text, inner, calls, splice)
 
 
 def _items(text: Text, branch: Range, calls: BoundCalls) -> list[Item]:
