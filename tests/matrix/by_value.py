@@ -10,8 +10,10 @@ from anserdb.udfs.models.base import Capabilities, ChoiceAnswer, Embed, JsonAnsw
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.reader import shown_values
 
-CONSTANTS = {"French"}
-"""What a plain connection shows as an input although it is a literal."""
+CONSTANTS = {"French", "red things", "sky"}
+"""What is shown as an input although it is a literal: a plain connection does so with a language, and embeddings have nothing else."""
+_KEY = b"83"
+"""Gives the few inputs of the matrix different answers: half of a filter's are true, every label occurs."""
 
 
 def by_value_model() -> ScriptedModel:
@@ -20,17 +22,25 @@ def by_value_model() -> ScriptedModel:
     return ScriptedModel([(lambda _: True, _answer)], capabilities=capabilities, name="matrix")
 
 
+def inputs(request: Request) -> tuple[str, ...]:
+    """What a request shows of its row."""
+    shown = [request.text] if isinstance(request, Embed) else shown_values(request)
+    return tuple(value for value in shown if value not in CONSTANTS)
+
+
 def _number(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4, key=_KEY).digest(), "big")
 
 
 def _answer(request: Request) -> Any:
     if isinstance(request, Embed):
         return [(_number(f"{i}{request.text}") % 16 - 7.5) / 8 for i in range(4)]  # exact as FLOAT
-    number = _number("|".join(value for value in shown_values(request) if value not in CONSTANTS))
+    number = _number("|".join(inputs(request)))
     match request.answer:
         case ChoiceAnswer(choices):
             return choices[number % len(choices)]
+        case JsonAnswer(schema) if "parts" in json.loads(schema).get("properties", ()):
+            return json.dumps({"parts": " ".join(inputs(request)).split()})
         case JsonAnswer(schema):
             return json.dumps(_value(json.loads(schema), number))
         case _:
@@ -51,7 +61,8 @@ def _value(schema: dict[str, Any], number: int) -> Any:
             }
         case "array":
             # No list of spans: words that do not stand in the text would be asked for again.
-            return [] if "properties" in schema["items"] else [_value(schema["items"], number)]
+            items = schema["items"]
+            return [] if "label" in items.get("properties", ()) else [_value(items, number)] * (number % 3)
         case "integer":
             return number % 7
         case "number":
