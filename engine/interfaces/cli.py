@@ -69,6 +69,7 @@ def _run(order: Order) -> int:
 
     try:
         connection = connect(order.database)
+        connection.sees_variables = False  # the caller is the command line's own code
     except (Error, OSError) as error:
         typer.echo(f"anser: {order.database} cannot be opened: {error}", err=True)
         return SQL_ERROR

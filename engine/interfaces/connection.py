@@ -99,7 +99,8 @@ class Connection:
 
     One statement runs at a time; several threads take turns. ``progress_listener`` is called about ten times a second with
     the running query's figures, from the thread that waits for it. ``confirm``, given the estimate of a query above
-    ``llm_confirm_usd``, says whether it runs; without one it is refused.
+    ``llm_confirm_usd``, says whether it runs; without one it is refused. While ``sees_variables``, statements find the
+    caller's data frames by the names of their variables.
     """
 
     Warning = errors.Warning
@@ -114,13 +115,7 @@ class Connection:
     NotSupportedError = errors.NotSupportedError
 
     def __init__(
-        self,
-        native: duckdb.DuckDBPyConnection,
-        store: Store,
-        settings: Settings,
-        *,
-        owned: bool,
-        empty: bool = False,
+        self, native: duckdb.DuckDBPyConnection, store: Store, settings: Settings, *, owned: bool, empty: bool = False
     ) -> None:
         self._native, self._owned = native, owned
         self._session: Session | None = Session(native, settings, store, empty=empty)
@@ -128,6 +123,7 @@ class Connection:
         self._waiting = Waiting()
         self._readings: weakref.WeakSet[Reading] = weakref.WeakSet()
         self.progress_listener: Listener | None = None
+        self.sees_variables = True
         self.confirm: Confirm | None = None
         self._watchers = Watchers()
         _open.add(self)
@@ -162,7 +158,7 @@ class Connection:
             raise errors.ProgrammingError("Parameters are a sequence or a mapping: for one text write [text].")
         if params is not None and not isinstance(params, Mapping):
             params = list(params)
-        variables = variables_of_caller(query)
+        variables = variables_of_caller(query) if self.sees_variables else {}
         with self._lock, self._open_session().duck.seeing(variables):
             pieces = self.statements(query) if params is None else [query]
             result: N | Result | None = None

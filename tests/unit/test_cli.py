@@ -217,3 +217,19 @@ def test_a_pull_over_a_pipe_prints_plain_lines() -> None:
         "small: fetching from the hub, 400 of 491 MB",
         "small: ready",
     ]
+
+
+@pytest.mark.parametrize("name", ["rv", "v", "self", "ctx", "sys", "args"])
+def test_the_commands_own_variables_are_no_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert anser(monkeypatch, "-c", f"FROM {name}") == 1
+    assert f"Table with name {name} does not exist" in capsys.readouterr().err
+
+
+def test_schema_shows_a_view_in_the_users_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = "CREATE VIEW v (a) AS SELECT LLM_FILTER('is it x', 'x')"
+    assert anser(monkeypatch, "-c", made, "-c", ".schema v") == 0
+    assert capsys.readouterr().out == f"{made};\n"

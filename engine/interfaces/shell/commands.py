@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...sql.definitions.definition import in_own_words
 from .formats import FORMATS
 from .help import help_on, overview
 from .live import dollars
@@ -159,7 +160,7 @@ class Commands:
             near = difflib.get_close_matches(arguments[0], self.names.tables(), n=1)
             raise UsageError(f"There is no table {arguments[0]}." + (f" Did you mean {near[0]}?" if near else ""))
         for (sql,) in rows:
-            self.runner.screen.out.line(str(sql).rstrip(";") + ";")
+            self.runner.screen.out.line(in_own_words(str(sql)).rstrip(";") + ";")
         return Outcome.OK
 
     def _tables(self, arguments: list[str]) -> Outcome:

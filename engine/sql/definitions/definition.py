@@ -85,6 +85,20 @@ def stored(words: str) -> str:
     return "'" + (_MARK + words).replace("'", "''") + "'"
 
 
+def in_own_words(sql: str) -> str:
+    """A ``CREATE VIEW`` of DuckDB's catalogue as the user wrote it, where a stand-in is kept.
+
+    >>> in_own_words(f"CREATE VIEW v (a) AS WITH anserdb_definition AS (SELECT {stored('(a) AS SELECT 1')} AS words) FROM t;")
+    'CREATE VIEW v (a) AS SELECT 1'
+    """
+    found = _STORED.search(sql)
+    if found is None:
+        return sql
+    words = found[1].replace("''", "'")
+    head = sql.partition(" AS WITH ")[0]
+    return f"{head.rpartition(' (')[0] if words.startswith('(') else head} {words}"
+
+
 def from_catalogue(kind: Kind, database: str, schema: str, name: str, sql: str) -> Definition | None:
     """The definition behind a text of DuckDB's catalogue; ``None`` if it is DuckDB's own business."""
     found = _STORED.search(sql)
