@@ -38,3 +38,11 @@ def test_a_child_server_answers_in_every_form(tmp_path: Path) -> None:
         ).fetchall()[0]
         assert set(typed) == {"word", "stars"}
         assert con.sql(f"SELECT LLM_COMPLETE('Translate to French', review) FROM {REVIEWS} LIMIT 1").fetchall()[0][0]
+        parts = con.sql(
+            f"SELECT id, s.part FROM {REVIEWS}, LATERAL LLM_SPLIT(review, 'sentences') AS s ORDER BY ALL"
+        ).fetchall()
+        assert {row[0] for row in parts} == {1, 2}
+        together = con.sql(f"SELECT LLM_FILTER('Is this positive?', review, batch_rows := 2) FROM {REVIEWS}").fetchall()
+        assert sorted(type(row[0]).__name__ for row in together) == ["NoneType", "bool", "bool"]
+        tokens = con.sql(f"SELECT LLM_COUNT_TOKENS(review) FROM {REVIEWS} WHERE id < 3").fetchall()
+        assert all(0 < row[0] < 20 for row in tokens)
