@@ -63,6 +63,8 @@ class BlockBinder:
         tree = parse_ast(text, block.whole)
         if lambda_calls(text, block.whole, tree, self.starts):
             raise NotLiftableError("a call stands inside a lambda")
+        if any(bound.located.over for bound in calls.values()):
+            raise NotLiftableError("an aggregate call is a window function")
         self.references = references(text, block.whole, tree)
         self.items = select_items(text, block, tree, calls)
         self.aliases = {i.name.lower(): i for i in self.items if i.name and i.aliased}

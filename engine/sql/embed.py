@@ -60,7 +60,8 @@ def collected(splice: Splice, located: LocatedCall) -> str:
     elif located.distinct:
         inside += f" ORDER BY {argument}"
     condition = f" AND ({splice.render(located.filter)[0]})" if located.filter else ""
-    return f"list({inside}) FILTER (WHERE ({argument}) IS NOT NULL{condition})"
+    over = f" {splice.render(located.over)[0]}" if located.over else ""
+    return f"list({inside}) FILTER (WHERE ({argument}) IS NOT NULL{condition}){over}"
 
 
 def _arguments(splice: Splice, bound: BoundCall) -> list[str]:

@@ -11,7 +11,7 @@ from ...udfs.spec import SemanticFunction
 from ..errors import BindError
 from .call_text import position, read_call
 from .laterals import in_from
-from .tokens import Range, Text
+from .tokens import NOTHING, Range, Text
 
 __all__ = ["NAMES_A_TABLE", "LocatedCall", "locate", "mentions", "position"]
 
@@ -30,10 +30,10 @@ class LocatedCall:
 
     Parameters
     ----------
-    function : what it calls. whole : name to closing parenthesis, with a following ``FILTER (…)``.
+    function : what it calls. whole : name to closing parenthesis, with a following ``FILTER (…)`` and ``OVER …``.
     arguments : positional arguments. options : named arguments (lower case) and the range of their values.
     modifiers : an aggregate's ``ORDER BY …`` inside the parentheses; ``distinct``: its DISTINCT.
-    filter : what ``FILTER (WHERE …)`` holds after WHERE.
+    filter : what ``FILTER (WHERE …)`` holds after WHERE. over : ``OVER …``, where an aggregate is a window function.
     in_from : it is an item of FROM and gives rows.
     """
 
@@ -44,6 +44,7 @@ class LocatedCall:
     distinct: bool
     order_by: Range
     filter: Range
+    over: Range = NOTHING
     in_from: bool = False
 
 
@@ -52,7 +53,7 @@ def locate(text: Text, where: Range, functions: Mapping[str, SemanticFunction]) 
 
     Raises
     ------
-    BindError : an ``LLM_…`` name that does not exist, or a call with a window.
+    BindError : an ``LLM_…`` name that does not exist, or a scalar call with a window.
     """
     found = []
     for index in range(where.lo, where.hi):
@@ -74,9 +75,11 @@ def mentions(sql: str, functions: Mapping[str, SemanticFunction]) -> bool:
 
 def _call(text: Text, index: int, function: SemanticFunction) -> LocatedCall:
     written = read_call(text, index, index + 1)
-    if text.word(written.whole.hi) == "OVER":
+    over = _over(text, written.whole.hi)
+    if over and function.kind == "scalar":
         raise BindError(
-            f"{function.sql_name} cannot have an OVER clause. Compute it in a subquery and use the window above it.",
+            f"{function.sql_name} is no aggregate, and cannot have an OVER clause. Compute it in a subquery and use the window "
+            "above it.",
             position(text, written.whole),
             name=function.sql_name,
         )
@@ -88,14 +91,22 @@ def _call(text: Text, index: int, function: SemanticFunction) -> LocatedCall:
         )
     return LocatedCall(
         function,
-        written.whole,
+        Range(written.whole.lo, over.hi) if over else written.whole,
         written.arguments,
         written.options,
         written.distinct,
         written.order_by,
         written.filter,
+        over,
         _gives_rows(text, index, function),
     )
+
+
+def _over(text: Text, index: int) -> Range:
+    """``OVER (…)`` or ``OVER name``, if it stands here."""
+    if text.word(index) != "OVER":
+        return NOTHING
+    return Range(index, text.partner.get(index + 1, index + 1) + 1)
 
 
 def _gives_rows(text: Text, index: int, function: SemanticFunction) -> bool:

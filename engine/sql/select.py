@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import BindError
 from ..plan.nodes import Expr, Relation
 from .bind_block import INPUT, BlockBinder, Projection
 from .guards import split_logical
 from .items import Item, after_distinct, unnests
 from .keys import key_of
-from .locate import position
 from .names import quote
 from .row_calls import add_row_calls, arguments_of
+from .scope import NotLiftableError
 from .source import bind_source, expanded, order_core
 from .splice import words
 from .tokens import NOTHING, Range
@@ -46,17 +45,11 @@ def check_counts(binder: BlockBinder) -> None:
 
     Raises
     ------
-    BindError : a call stands in one.
+    NotLiftableError : a call stands in one.
     """
     for clause in _COUNTS:
-        for start in binder.calls_in(binder.block.clause(clause)):
-            name = binder.calls[start].located.function.sql_name
-            raise BindError(
-                f"{clause} cannot hold {name}: the number of rows must be known before rows are asked about. "
-                "Ask first, and give the number as a parameter.",
-                position(binder.text, binder.calls[start].located.whole),
-                name,
-            )
+        if binder.calls_in(binder.block.clause(clause)):
+            raise NotLiftableError(f"a call stands in {clause}")
 
 
 def project(binder: BlockBinder, names: dict[Range, str]) -> Relation:

@@ -75,7 +75,7 @@ def stand_in(text: Text, splice: Splice, located: LocatedCall, value: str, texts
 
     ``texts`` are the call's arguments, with the columns behind them that only its template names.
     """
-    start, end = text.span(located.whole)
+    start, end = text.span(Range(located.whole.lo, located.over.lo) if located.over else located.whole)
     aggregate = located.function.kind == "aggregate"
     before, behind = frame(text, located.whole) if located.in_from else ("", "")
     at, glue = start, f"{before}{'any_value(' if aggregate else ''}CASE WHEN ("

@@ -26,6 +26,12 @@ def _modified(name: str, call: str, collected: str) -> Position:
     )
 
 
+def _window(name: str, call: str, collected: str) -> Position:
+    """A call as a window function."""
+    lists = f"SELECT id, {collected} AS l FROM t"
+    return Position(name, f"SELECT id, {call} FROM t ORDER BY id", f"SELECT l FROM ({lists})", _lists("id, CALL", lists))
+
+
 GROUPS = (
     Position("whole table", "SELECT {v} FROM t", ALL),
     Position("group by", "SELECT k, {v} FROM t GROUP BY k ORDER BY ALL", BY_K),
@@ -49,6 +55,12 @@ GROUPS = (
     Position("coalesce", "SELECT COALESCE(k, {v}::VARCHAR) AS c FROM t GROUP BY k ORDER BY c", "SELECT list(body) FROM t WHERE k IS NULL"),
     Position("qualify", "SELECT k, {v} AS a FROM t GROUP BY k QUALIFY row_number() OVER (ORDER BY a NULLS LAST, k) <= 2 ORDER BY k", BY_K,
              "SELECT k, a FROM (SELECT k, {v} AS a FROM t GROUP BY k) QUALIFY row_number() OVER (ORDER BY a NULLS LAST, k) <= 2 ORDER BY k"),
+    _window("as a window", "{v} OVER (PARTITION BY k)", "list(body) OVER (PARTITION BY k)"),
+    _window("as a window, framed", "{v} OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)",
+            "list(body) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"),
+    _window("as a window, filtered", "{v} FILTER (WHERE n > 0) OVER (ORDER BY id)", "list(body) FILTER (WHERE n > 0) OVER (ORDER BY id)"),
+    Position("as a named window", "SELECT id, {v} OVER w AS a FROM t WINDOW w AS (ORDER BY id) ORDER BY id",
+             "SELECT list(body) OVER (ORDER BY id) FROM t", _lists("id, CALL", "SELECT id, list(body) OVER (ORDER BY id) AS l FROM t")),
     Position("in a window", "SELECT k, max({v}) OVER (PARTITION BY k > 'a') FROM t GROUP BY k ORDER BY k", BY_K),
     Position("distinct rows", "SELECT DISTINCT {v} AS a FROM t GROUP BY k ORDER BY a", BY_K),
     Position("rollup", "SELECT k, n, {v:body|id} FROM t GROUP BY ROLLUP (k, n) ORDER BY ALL",
