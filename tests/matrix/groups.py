@@ -29,7 +29,9 @@ def _modified(name: str, call: str, collected: str) -> Position:
 def _window(name: str, call: str, collected: str) -> Position:
     """A call as a window function."""
     lists = f"SELECT id, {collected} AS l FROM t"
-    return Position(name, f"SELECT id, {call} FROM t ORDER BY id", f"SELECT l FROM ({lists})", _lists("id, CALL", lists))
+    return Position(
+        name, f"SELECT id, {call} FROM t ORDER BY id", f"SELECT l FROM ({lists})", _lists("id, CALL", lists)
+    )
 
 
 GROUPS = (
