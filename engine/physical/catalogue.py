@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ...udfs.functions import functions
 from ...udfs.models.base import ModelSpec
-from ...udfs.models.http_errors import holds_key
+from ...udfs.models.http_errors import holds_key, redact
 from ..errors import BindError, Position, ProgrammingError
 from ..settings import Settings
 from ..sql.prompt_names import NAME
@@ -81,6 +81,7 @@ class Catalogue:
                 with _placed(statement.places):
                     self._create(statement) if isinstance(statement, CreateModel) else self._alter(statement)
             case RenameModel():
+                _without_key(statement.new_name, {})
                 self._models.rename(statement.name, statement.new_name)
             case DropModel():
                 if not self._models.drop(statement.name) and not statement.if_exists:
@@ -99,6 +100,7 @@ class Catalogue:
         stored = {m.name.lower() for m in self._store.models()}
         if statement.if_not_exists and statement.name.lower() in stored:
             return
+        _without_key(statement.name, statement.options)
         options = {name: value for name, value in statement.options.items() if value is not None}
         self._models.create(ModelSpec(statement.name, statement.provider, options), replace=statement.replace)
 
@@ -108,6 +110,7 @@ class Catalogue:
                 f"A model's provider stays: CREATE OR REPLACE MODEL {statement.name} USING … makes another model.",
                 name="provider",
             )
+        _without_key(statement.name, statement.options)
         self._models.alter(statement.name, statement.options)
 
     def _create_prompt(self, statement: CreatePrompt) -> None:
@@ -138,6 +141,19 @@ def _canonical(function: str, where: Position | None) -> str:
         return found.sql_name
     near = difflib.get_close_matches(function.upper(), known, n=2)
     raise BindError(f"There is no semantic function {function}.", where, function, near)
+
+
+def _without_key(name: str, options: Mapping[str, object]) -> None:
+    """A model's names would be stored, shown and sent. What other options hold is checked with them."""
+    if redact(name) != name:
+        raise BindError("The model's name seems to be a key, which would be stored. Name the model otherwise.")
+    server_name = str(options.get("model", ""))
+    if redact(server_name) != server_name:
+        raise BindError(
+            f"Option model of model {name} seems to hold a key, which would be stored. Put the key into an environment "
+            "variable and name that: api_key_env 'OPENAI_API_KEY'.",
+            name="model",
+        )
 
 
 @contextmanager

@@ -12,6 +12,14 @@ GOLDEN = [
     ("AI.IF(('Is ', body, ' in ', city, '?'))", "LLM_FILTER('Is {0} in {1}?', body, city)"),
     ("ai.if(prompt => ('Is this rude? ', body))", "LLM_FILTER('Is this rude? {0}', body)"),
     ("AI.IF(STRUCT('Is this rude?' AS question, body))", "LLM_FILTER('Is this rude? {0}', body)"),
+    (
+        'AI.IF((\'Rude? \', body), model_params => JSON \'{"generation_config": {"temperature": 0, "maxOutputTokens": 9}}\')',
+        "LLM_FILTER('Rude? {0}', body, temperature := 0, max_tokens := 9)",
+    ),
+    (
+        "AI.IF(('In ', (SELECT max(city) FROM tickets), '? ', body))",
+        "LLM_FILTER('In {0}? {1}', (SELECT max(city) FROM tickets), body)",
+    ),
     ("AI.IF('Is it so?')", "LLM_FILTER('Is it so?')"),
     ("AI.IF(body)", "LLM_FILTER(body)"),
     ("AI.IF(('x ', body), endpoint => 'known')", "LLM_FILTER('x {0}', body, model := 'known')"),
@@ -87,6 +95,10 @@ def test_an_embedding_has_a_status(bench: Bench) -> None:
     [
         ("AI.SCORE('How rude?')", "needs a value"),
         ("AI.GENERATE(body, output_schema => 'a NOTYPE')", "NOTYPE"),
+        ("AI.GENERATE(body, output_schema => 'a')", "This argument .* takes names and BigQuery's types"),
+        ("AI.GENERATE(body, output_schema => NULL)", "This argument .* takes names and BigQuery's types"),
+        ("AI.IF(('x ', body), model_params => '{\"temperature')", "is not JSON"),
+        ("AI.IF(('x ', body), model_params => '[1]')", "must be a JSON object"),
         ("AI.CLASSIFY(body)", "categories is missing"),
         ("AI.IF(('x ', body), exampels => 2)", "Did you mean examples"),
         ("AI.IF(('x ', body), examples => ['a'])", "inputs and outputs"),
@@ -95,3 +107,13 @@ def test_an_embedding_has_a_status(bench: Bench) -> None:
 def test_mistakes(bench: Bench, written: str, message: str) -> None:
     with pytest.raises(BindError, match=message):
         bench.ask(written)
+
+
+def test_all_fields_as_columns(bench: Bench) -> None:
+    sql = "SELECT id, AI.GENERATE(('About ', body), output_schema => 'a STRING, n INT64').* FROM tickets ORDER BY id"
+    found = bench.run(sql)
+    assert found.names == ["id", "a", "n", "full_response", "status"]
+    assert found.types == ["INTEGER", "VARCHAR", "BIGINT", "JSON", "VARCHAR"]
+    assert found.rows[2:] == [(3, None, None, None, None), (4, None, None, None, "no answer to this")]
+    assert all(a and status == "" for _, a, _, _, status in found.rows[:2])
+    assert found.asked.total() == 3

@@ -10,6 +10,19 @@ from .conftest import Bench
 
 GOLDEN = [
     (
+        "ai_query('known', named_struct('text', body, 'place', city), returnType => 'FLOAT', failOnError => true)",
+        "LLM_COMPLETE('Give the answer that {0} asks for.', {'text': body, 'place': city}, returns := 'FLOAT', "
+        "model := 'known', on_error := 'fail')",
+    ),
+    (
+        "ai_query('known', 'Hi ' || body, responseFormat => '{\"type\": \"text\"}')",
+        "LLM_COMPLETE('Hi {0}', body, model := 'known', on_error := 'fail')",
+    ),
+    (
+        "ai_query('known', 'Hi ' || body, responseFormat => '{\"type\": \"json_object\"}')",
+        "CAST(to_json(LLM_COMPLETE('Hi {0}', body, returns := 'JSON', model := 'known', on_error := 'fail')) AS VARCHAR)",
+    ),
+    (
         "ai_query('known', 'Fix: ' || body, failOnError => true)",
         "LLM_COMPLETE('Fix: {0}', body, model := 'known', on_error := 'fail')",
     ),

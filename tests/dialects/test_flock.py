@@ -34,6 +34,10 @@ GOLDEN = [
         f"llm_complete({{'model_name': 'known', 'model_parameters': {{'temperature': 0.5}}}}, {{'prompt': 'Hi', {BODY}}})",
         "LLM_COMPLETE('Hi', body, model := 'known', temperature := 0.5, on_error := 'fail')",
     ),
+    (
+        f"llm_complete({{'model_name': 'known', 'model_parameters': '{{\"temperature\": 0.5}}'}}, {{'prompt': 'Hi', {BODY}}})",
+        "LLM_COMPLETE('Hi', body, model := 'known', temperature := 0.5, on_error := 'fail')",
+    ),
     (f"llm_embedding({EMBED}, {{{BODY}}})", "LLM_EMBED(body, model := 'known-embed', on_error := 'fail')"),
     (
         f"llm_embedding({EMBED}, {{{TWO}}})",
@@ -108,7 +112,7 @@ def test_settings_of_the_model_are_ignored_with_a_notice(bench: Bench) -> None:
     ("written", "message"),
     [
         (f"llm_filter({MODEL}, {{{BODY}}})", "needs {'prompt'"),
-        (f"llm_filter({MODEL}, {{'prompt_name': 'p', {BODY}}})", "kept under a name"),
+        (f"llm_filter({MODEL}, {{'prompt_name': 'p', {BODY}}})", "is {'prompt': '@p'}"),
         (f"llm_complete({MODEL}, {{'prompt': 'x', 'context_columns': [{{'name': 'a'}}]}})", "needs its data"),
         (f"llm_first({MODEL}, {{'prompt': 'x'}})", "needs context_columns"),
         (f"llm_embedding({EMBED}, {{'prompt': 'x'}})", "needs context_columns"),
@@ -122,3 +126,9 @@ def test_settings_of_the_model_are_ignored_with_a_notice(bench: Bench) -> None:
 def test_mistakes(bench: Bench, written: str, message: str) -> None:
     with pytest.raises(BindError, match=message):
         bench.ask(written)
+
+
+def test_a_prompt_of_ours_by_name(bench: Bench) -> None:
+    bench.connection.sql("CREATE OR REPLACE PROMPT kind AS 'Answer kindly'")
+    found = bench.ask(f"llm_complete({MODEL}, {{'prompt': '@kind', {BODY}}})")
+    assert found.asked == bench.ask("LLM_COMPLETE('Answer kindly', body)").asked

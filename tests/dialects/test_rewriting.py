@@ -228,7 +228,20 @@ def test_types_of_other_systems(written: str, dialect: str, ours: str) -> None:
     assert duckdb.type(duckdb_type(written, dialect)) == duckdb.type(ours)
 
 
-@pytest.mark.parametrize("schema", [{"type": "nothing"}, {"type": "object"}, [], {}])
+@pytest.mark.parametrize(
+    ("schema", "ours"),
+    [
+        ({"type": ["integer", "null"]}, "BIGINT"),
+        ({"anyOf": [{"type": "null"}, {"type": "array", "items": {"type": "number"}}]}, "DOUBLE[]"),
+        ({"type": "array"}, "VARCHAR[]"),
+        ({"type": ["string", "null"], "enum": ["a", None]}, "ENUM('a')"),
+    ],
+)
+def test_schemas_of_what_may_be_null(schema: object, ours: str) -> None:
+    assert schema_type(schema) == ours
+
+
+@pytest.mark.parametrize("schema", [{"type": "nothing"}, {"type": ["string", "integer"]}, {"type": "object"}, [], {}])
 def test_schemas_without_a_type_are_refused(schema: object) -> None:
     with pytest.raises(ValueError, match="JSON schema"):
         schema_type(schema)

@@ -26,6 +26,11 @@ GOLDEN = [
         "'properties': {'n': {'type': 'integer'}}}})",
         "LLM_COMPLETE('Hi', returns := 'STRUCT(\"n\" BIGINT)', model := 'known')",
     ),
+    (
+        "AI_COMPLETE('known', 'Hi', response_format => TYPE OBJECT(name STRING NOT NULL, of ARRAY(OBJECT(n NUMBER))))",
+        "LLM_COMPLETE('Hi', returns := 'STRUCT(\"name\" VARCHAR, \"of\" STRUCT(n DECIMAL(38,0))[])', model := 'known')",
+    ),
+    ("AI_REDACT(input => body, categories => ['NAME'])", "LLM_REDACT(body, ['NAME'])"),
     ("AI_AGG(body, 'Why?', return_error_details => TRUE)", "LLM_AGG(body, 'Why?', on_error := 'details')"),
     (
         "AI_SUMMARIZE_AGG(DISTINCT body, TRUE ORDER BY id) FILTER (WHERE id > 1)",
@@ -127,6 +132,15 @@ def test_extraction_by_a_schema(bench: Bench) -> None:
     ]
 
 
+def test_extraction_says_what_the_schema_says_of_its_fields(bench: Bench) -> None:
+    schema = """{'schema': {'type': 'object', 'properties': {'staff': {'description': 'Who {works} there?', 'type': 'array'},
+        'place': {'type': 'object', 'properties': {'town': {'type': 'string', 'description': 'Which town?'}}}}}}"""
+    found = bench.ask(f"AI_EXTRACT(text => body, responseFormat => {schema})")
+    assert found.types == ['STRUCT(response STRUCT(staff VARCHAR[], place STRUCT(town VARCHAR)), "error" VARCHAR)']
+    for request in found.asked:
+        assert "- staff: Who {works} there?\n- place.town: Which town?" in request.system  # type: ignore[union-attr]
+
+
 def test_sentiments_by_aspect(bench: Bench) -> None:
     found = bench.ask("AI_SENTIMENT(body, ['price', 'staff'])")
     ours = bench.ask("LLM_SENTIMENT(body, aspects := ['overall', 'price', 'staff'])")
@@ -143,6 +157,7 @@ def test_sentiments_by_aspect(bench: Bench) -> None:
         ("AI_COMPLETE('known', 'Hi', {'temperature': 3})", "from 0 to 2"),
         ("AI_COMPLETE('known', 'Hi', 3)", "{'name': value"),
         ("AI_COMPLETE('known', 'Hi', response_format => 'x')", "JSON schema"),
+        ("AI_COMPLETE('known', 'Hi', response_format => TYPE NOPE(a b))", "not a DuckDB type"),
         ("AI_CLASSIFY(body, [{'name': 'a'}], {'output_mode': 'multi'})", "needs a label"),
         ("AI_EXTRACT(body, [['a']])", "pairs of a name and a question"),
         ("AI_SENTIMENT(body, 'price')", "a list of aspects"),

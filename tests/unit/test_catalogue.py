@@ -118,6 +118,8 @@ def test_if_exists_and_replace(con: anserdb.Connection) -> None:
         ("ALTER MODEL mine SET (modl 'x')", "Did you mean model?", "modl '*'"),
         ("ALTER MODEL mine SET (provider vllm)", "provider stays", "provider vllm"),
         ("CALL llm_create_model('m', {provider: 'openai', modl: 'x'})", "Did you mean model?", "{provider: '******'"),
+        ("CREATE MODEL m USING openai (model 'sk-proj-abcdefghijklmnop')", "seems to hold a key", "model '****"),
+        ("ALTER MODEL mine SET (model 'sk-proj-abcdefghijklmnop')", "seems to hold a key", "model '****"),
         ("CREATE PROMPT \"a b\" AS 'x'", "no blanks, quotes or @", '"a b"'),
     ],
 )
@@ -143,6 +145,11 @@ def test_what_cannot_be_done_says_why(con: anserdb.Connection) -> None:
     assert "Did you mean" in refused(con, "ALTER MODEL scriptd SET (seed 1)")
     for statement in ("DROP MODEL small", "ALTER MODEL small SET (threads 1)", "ALTER MODEL small RENAME TO s"):
         assert "small is built in and cannot be" in refused(con, statement)
+    for statement in (
+        'CREATE MODEL "sk-proj-abcdefgh01" USING scripted',
+        'ALTER MODEL m RENAME TO "sk-proj-abcdefgh01"',
+    ):
+        assert "name seems to be a key" in refused(con, statement)
     assert "registered from Python" in refused(con, "DROP MODEL own")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ...types import parse_type
-from .form import CODE, IGNORED, MODEL, Dialect, Form
+from .form import CODE, IGNORED, MODEL, PARAMETERS, Dialect, Form
 from .labels import labels, pair
 from .parts import New, Part, Parts, items, literal
 from .prompt import unescaped
@@ -17,7 +18,7 @@ _COMMON = {
     "endpoint": MODEL,
     "connection_id": IGNORED,
     "request_type": IGNORED,
-    "model_params": IGNORED,
+    "model_params": PARAMETERS,
     "examples": CODE,
     "embeddings": IGNORED,
     "optimization_mode": IGNORED,
@@ -59,8 +60,11 @@ def _generate(call: Spoken) -> Parts:
     return _answered(call, kind, ", ".join(f"{name}: r.value[{name}]" for name in names))
 
 
-def _schema(written: str) -> str:
-    return duckdb_type(f"STRUCT<{written}>", "bigquery")
+def _schema(written: Any) -> str:
+    kind = parse_type(duckdb_type(f"STRUCT<{written}>", "bigquery"))
+    if not kind.fields:
+        raise ValueError("output_schema takes names and BigQuery's types: 'name STRING, age INT64'")
+    return kind.text
 
 
 def _typed(kind: str) -> Callable[[Spoken], Parts]:

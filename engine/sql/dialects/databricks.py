@@ -8,11 +8,12 @@ from typing import Any
 from ...types import struct_of
 from .form import CODE, MODEL, Dialect, Form
 from .labels import labels, names
-from .parts import New, Part, Parts, call_of, items, literal
+from .parts import New, Part, Parts, call_of, items, literal, struct
 from .spoken import Spoken
 from .types import duckdb_type, schema_type
 
 _ASKED = "Give the answer that {0} asks for."
+_FORMATS = {"text": "VARCHAR", "json_object": "JSON"}
 
 
 def _query(call: Spoken) -> Parts:
@@ -21,10 +22,12 @@ def _query(call: Spoken) -> Parts:
     if (where := call.get("modelparameters")) is not None:
         options |= call.model_parameters(where)
     if (where := call.get("responseformat")) is not None:
-        options["returns"], as_json = call.typed(where, _response_format), True
+        kind = call.typed(where, _response_format)
+        as_json = kind.text != literal("VARCHAR")
+        options |= {"returns": kind} if as_json else {}
     elif (where := call.get("returntype")) is not None:
         options["returns"] = call.typed(where, lambda written: duckdb_type(written, "databricks"))
-    asked = call.prompt("request").arguments(_ASKED)
+    asked = _request(call)
     if call.value("failonerror", True):
         made = call.call("LLM_COMPLETE", asked, options)
         return ("CAST(to_json(", *made, ") AS VARCHAR)") if as_json else made
@@ -33,10 +36,20 @@ def _query(call: Spoken) -> Parts:
     return call.shaped(made, f"{{'result': {result}, 'errorMessage': r.error}}")
 
 
+def _request(call: Spoken) -> list[Parts]:
+    """A prompt; or, for an endpoint of one's own, its inputs by name: ``named_struct('text', body)``."""
+    where = call.given["request"]
+    if call_of(call.text, where, "NAMED_STRUCT") is None:
+        return call.prompt("request").arguments(_ASKED)
+    inputs = {name: (value,) for name, value in call.entries(where).items()}
+    return [(New(literal(_ASKED), where),), struct(inputs)]
+
+
 def _response_format(written: Any) -> str:
-    """A JSON schema, or a type in the words of Databricks."""
+    """A JSON schema, ``{"type": "text"}``, ``{"type": "json_object"}``, or a type in the words of Databricks."""
     if isinstance(written, str) and written.lstrip().startswith("{"):
-        return schema_type(json.loads(written))
+        schema = json.loads(written)
+        return _FORMATS.get(str(schema.get("type"))) or schema_type(schema)
     return duckdb_type(str(written), "databricks")
 
 

@@ -57,12 +57,9 @@ def _words(call: Spoken) -> tuple[str, Range]:
     fields = call.entries(call.given["prompt"])
     where = fields.pop("prompt", None)
     if where is None:
-        call_name = f"{call.dialect.possessive} {call.name}"
-        raise ValueError(
-            f"{call_name} needs {{'prompt': '…'}}; prompts kept under a name are not known here"
-            if "prompt_name" in fields
-            else f"{call_name} needs {{'prompt': '…'}}"
-        )
+        by_name = fields.get("prompt_name")
+        kept = f"; a prompt that CREATE PROMPT keeps is {{'prompt': '@{call.constant(by_name)}'}}" if by_name else ""
+        raise call.wrong(call.given["prompt"], f"needs {{'prompt': '…'}}{kept}")
     for name in fields.keys() - {"context_columns"}:
         call.ignore(name)
     words = escaped(str(call.constant(where)))

@@ -20,6 +20,9 @@ DETAILS = "details"
 IGNORED = "ignored"
 """An option that has no meaning here: accepted, with a notice."""
 
+PARAMETERS = "parameters"
+"""An option that holds a model's parameters: temperature and length are ours, the others have no meaning here."""
+
 CODE = "code"
 """An option that the form's own function reads."""
 
@@ -33,7 +36,7 @@ class Form:
     names : what it may be called, upper case; ``AI.IF`` has a dot.
     parameters : positional parameters, which may be given by name, too, in any case. required : how many of them have to be given.
     variadic : further positional arguments are allowed.
-    options : named arguments and what becomes of them: ``MODEL``, ``DETAILS``, ``IGNORED``, ``CODE``, or the name of an
+    options : named arguments and what becomes of them: ``MODEL``, ``DETAILS``, ``IGNORED``, ``PARAMETERS``, ``CODE``, or the name of an
         option of ours, which then gets the value. Common options of ours are always allowed.
     rewrite : the canonical call. Raises ``ValueError`` with a message for the user.
     matches : whether a call of that name has this form; the first form that matches is taken.

@@ -15,6 +15,7 @@ from ..call_text import position
 from ..tokens import Range, Text
 from .parts import Constant, New, Parts, call_of, is_text, literal
 
+_QUERIES = ("SELECT", "WITH", "FROM", "VALUES")
 _INPUT = re.compile(r"\{\d+\}")
 _NUMBERED = re.compile(r"\{\{|\}\}|\{\s*(\d+)\s*\}|[{}]")
 
@@ -96,7 +97,7 @@ def _read(text: Text, where: Range, constant: Constant, inputs: dict[str, Range]
 def _pieces(text: Text, where: Range) -> list[Range]:
     """What an expression is put together of, in order: a tuple's, a concatenation's or a call's parts; else itself."""
     if text.word(where.lo) == "(" and text.partner.get(where.lo) == where.hi - 1:
-        return text.split(text.inside(where.lo))
+        return [where] if text.word(where.lo + 1) in _QUERIES else text.split(text.inside(where.lo))
     called = call_of(text, where, "CONCAT", "STRUCT", "ROW")
     if called is not None:
         return [_unnamed(text, part) for part in called]

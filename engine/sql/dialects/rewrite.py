@@ -157,6 +157,8 @@ class _Pass:
             raise BindError(message, position(self.text, written.whole), spoken.name)
 
     def _named(self, whole: Range, name: str, parts: Parts) -> tuple[Range, Parts]:
+        if self.text.word(whole.hi) == "." and self.text.word(whole.hi + 1) == "*":  # BigQuery's call(…).*
+            return Range(whole.lo, whole.hi + 2), ("unnest(", *parts, ")")
         item = item_name(self.text, whole, name)
         if item is None:
             return whole, parts

@@ -7,12 +7,13 @@ from typing import Any
 
 from ...errors import BindError
 from ...types import parse_type, struct_of
+from ..tokens import Range
 from .form import CODE, DETAILS, IGNORED, MODEL, Dialect, Form
 from .labels import has_structs, labels
 from .parts import New, Part, Parts, call_of, is_text, literal
 from .prompt import escaped, is_composed, read_prompt
 from .spoken import Spoken
-from .types import schema_type
+from .types import descriptions, duckdb_type, schema_type
 
 _DETAILS = {"return_error_details": DETAILS}
 _MODEL_NAME = re.compile(r"[\w.:/@-]*[-/\d][\w.:/@-]*")
@@ -60,8 +61,19 @@ def _complete(call: Spoken) -> Parts:
     if (where := call.get("model_parameters")) is not None:
         options |= call.model_parameters(where)
     if (where := call.get("response_format")) is not None:
-        options["returns"] = call.typed(where, schema_type)
+        options["returns"] = _response_format(call, where)
     return call.call("LLM_COMPLETE", call.prompt("prompt").arguments(_ASKED), options)
+
+
+def _response_format(call: Spoken, where: Range) -> New:
+    """A JSON schema, or ``TYPE OBJECT(name STRING, …)``."""
+    if call.text.word(where.lo) != "TYPE":
+        return call.typed(where, schema_type)
+    written = call.text.source(Range(where.lo + 1, where.hi))
+    try:
+        return New(literal(duckdb_type(written, "snowflake")), where)
+    except ValueError as error:
+        raise call.wrong(where, f"is not right: {error}") from None
 
 
 def _is_classify(call: Spoken) -> bool:
@@ -126,11 +138,11 @@ def _extract(call: Spoken) -> Parts:
     where = call.given["responseformat"]
     declared = call.constant(where)
     if isinstance(declared, dict) and "schema" in declared:
-        kind, asked = schema_type(declared), ""
+        kind, questions = schema_type(declared), descriptions(declared)
     else:
         questions = _questions(declared)
         kind = struct_of(dict.fromkeys(questions, "VARCHAR")).text
-        asked = "".join(f"\n- {escaped(n)}: {escaped(q)}" for n, q in questions.items())
+    asked = "".join(f"\n- {escaped(n)}: {escaped(q)}" for n, q in questions.items())
     words = f"Extract these fields from the input, null where it does not state them:{asked}"
     arguments: list[Parts] = [(New(literal(words), where),), _text(call, "text")]
     made = call.call("LLM_COMPLETE", arguments, {"returns": New(literal(kind), where)}, details=True)
@@ -210,11 +222,11 @@ def _with_details(
         parameters=parameters,
         required=2 if name == "AI_AGG" else 1,
         options=_DETAILS,
-        matches=_has_details,
+        matches=lambda call: _has_details(call) or "input" in call.written.options,
         rewrite=rewrite,
         needs=(function,),
         result="STRUCT(value VARCHAR, error VARCHAR)",
-        summary=f"With error details; without them it is {function}.",
+        summary=f"With error details, or `input =>`; without them it is {function}.",
         example=f"SELECT {name}({given}, return_error_details => TRUE) AS answer\n{_TICKETS}",
         aggregate=aggregate,
     )
@@ -308,7 +320,7 @@ DIALECT = Dialect(
         ),
         _with_details("AI_AGG", "LLM_AGG", ("input", "instruction"), "body, 'What do they want?'", aggregate=True),
         _with_details("AI_SUMMARIZE_AGG", "LLM_SUMMARIZE", ("input",), "body", aggregate=True),
-        _with_details("AI_REDACT", "LLM_REDACT", ("text", "categories"), "body"),
+        _with_details("AI_REDACT", "LLM_REDACT", ("input", "categories"), "body"),
         Form(
             names=("AI_EMBED",),
             parameters=("model", "input"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from ..call_text import WrittenCall, position
 from ..catalog import Catalog
 from ..common_options import common_options
 from ..tokens import Range, Text
-from .form import CODE, DETAILS, IGNORED, MODEL, Dialect, Form
+from .form import CODE, DETAILS, IGNORED, MODEL, PARAMETERS, Dialect, Form
 from .parts import New, Part, Parts, entries, joined, literal
 from .prompt import Prompt, read_prompt
 
@@ -196,6 +197,8 @@ class Spoken:
                 found |= self.model(where)
             elif meaning == IGNORED:
                 self.ignore(self.form.takes[option])
+            elif meaning == PARAMETERS:
+                found |= {ours: (part,) for ours, part in self.model_parameters(where).items()}
             elif meaning not in (CODE, DETAILS):
                 found[meaning] = (where,)
         return found | ({"on_error": ("'details'",)} if self.details else {})
@@ -214,12 +217,31 @@ class Spoken:
         return {"model": (where,)}
 
     def model_parameters(self, where: Range) -> dict[str, Part]:
-        """Temperature and length out of a struct of model parameters; the others are noted."""
+        """Temperature and length out of a struct of model parameters, or JSON text of one; the others are noted."""
+        fields: Mapping[str, Part] = (
+            self._json(where) if self.text.word(where.hi - 1)[:1] == "'" else self.entries(where)
+        )
         found: dict[str, Part] = {}
-        for name, value in self.entries(where).items():
+        for name, value in fields.items():
             ours = _MODEL_PARAMETERS.get(name.lower())
             if ours:
                 found[ours] = value
             else:
                 self.ignore(name)
         return found
+
+    def _json(self, where: Range) -> dict[str, Part]:
+        """The members of an object in JSON text, those of Gemini's generation configuration among them."""
+        try:
+            read = json.loads(str(self.constant(where)))
+        except ValueError:
+            raise self.wrong(where, "is not JSON") from None
+        if not isinstance(read, dict):
+            raise self.wrong(where, "must be a JSON object: '{\"temperature\": 0}'")
+        for name in ("generationConfig", "generation_config"):
+            inner = read.pop(name, None)
+            read |= inner if isinstance(inner, dict) else {}
+        return {
+            name: New(literal(value) if isinstance(value, str) else json.dumps(value), where)
+            for name, value in read.items()
+        }

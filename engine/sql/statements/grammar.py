@@ -56,7 +56,13 @@ def name_at(text: Text, index: int, what: str) -> str:
     if not word or not (text.tokens[index].quoted or word.replace("_", "a").isalnum()):
         raise expected(text, index, f'{what} (in double quotes if it holds more than letters, digits and _: "my-own")')
     source = text.source(Range(index, index + 1))
-    return source.strip("\"'") if text.tokens[index].quoted else source
+    if not text.tokens[index].quoted:
+        return source
+    quote = source[-1]
+    name = source[1:-1].replace(quote * 2, quote)
+    if not name.strip():
+        raise ParseError(f"Expected {what}, which is not empty.", place(text, Range(index, index + 1)))
+    return name
 
 
 def end(text: Text, index: int, what: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..tokens import Range, Text
-from .grammar import Evaluate, constant, expected
+from .grammar import Evaluate, constant, end, expected
 
 _PLAIN = {"NULL": None, "DEFAULT": None, "TRUE": True, "FALSE": False, "ON": True, "OFF": False}
 
@@ -28,6 +28,7 @@ def parse_setting(text: Text, evaluate: Evaluate) -> SetSetting | None:
         return None
     name = text.word(at).lower()
     if text.word(0) == "RESET":
+        end(text, at + 1, f"RESET {name}")
         return SetSetting(name, None)
     if text.word(at + 1) not in ("=", "TO"):
         raise expected(text, at + 1, f"SET {name} = value")

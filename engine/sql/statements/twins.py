@@ -51,18 +51,22 @@ def parse_call(text: Text, evaluate: Evaluate) -> Twin | None:
 
 def _create_model(given: Arguments) -> CreateModel | None:
     match given.positional:
-        case (str(name), {"provider": str(provider), **options}) if _only(given.named, "replace", "if_not_exists"):
+        case (str(name), dict(declared)) if name.strip() and _only(given.named, "replace", "if_not_exists"):
+            options = _lowered(declared)
+            provider = options.pop("provider", None)
+            if not isinstance(provider, str):
+                return None
             replace, exists = _flags(given, "replace", "if_not_exists")
-            places = dict.fromkeys(("provider", *map(str, options)), given.places["1"])
-            return CreateModel(name, provider.lower(), _lowered(options), replace, exists, places)
+            places = dict.fromkeys(("provider", *options), given.places["1"])
+            return CreateModel(name, provider.lower(), options, replace, exists, places)
     return None
 
 
 def _alter_model(given: Arguments) -> AlterModel | RenameModel | None:
     match given.positional, dict(given.named):
         case (str(name), dict(options)), {}:
-            return AlterModel(name, _lowered(options), dict.fromkeys(map(str, options), given.places["1"]))
-        case (str(name),), {"rename_to": str(new_name)}:
+            return AlterModel(name, _lowered(options), dict.fromkeys(_lowered(options), given.places["1"]))
+        case (str(name),), {"rename_to": str(new_name)} if new_name.strip():
             return RenameModel(name, new_name)
     return None
 
