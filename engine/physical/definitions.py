@@ -28,6 +28,10 @@ _FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|;)*(\w*)", re.DOTALL)
 _BRINGS = frozenset({"ATTACH", "IMPORT"})
 _CHANGES = frozenset({"CREATE", "DROP", "ALTER", "DETACH", "ROLLBACK", "ABORT"})
 
+_MAKES_TABLE = re.compile(r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP\s+|TEMPORARY\s+)?TABLE\b", re.IGNORECASE)
+_PART = re.compile(r'"(?:[^"]|"")*"|[^".,]+')
+_ENTRY = re.compile(r'(?:"(?:[^"]|"")*"|[^",])+')
+
 Place = tuple[str, str]
 """Database and schema."""
 
@@ -89,6 +93,8 @@ class CatalogueDefinitions:
         schema = parts[0] if len(parts) == 2 else definition.schema
         home = (definition.database, schema)
         path = self._search_path()
+        if definition.kind == "view" and len(parts) == 1:
+            return self._beside(home, parts[0], path)
         known = home in path if len(parts) == 1 else home[0] in (place[0] for place in path)
         if len(parts) == 3 or known:
             return None
@@ -97,13 +103,19 @@ class CatalogueDefinitions:
             return None  # DuckDB's macros, other than its views, mean the caller's tables
         return (*home, parts[-1]) if home in places else None
 
+    def _beside(self, home: Place, name: str, path: Sequence[Place]) -> tuple[str, ...] | None:
+        """What a view means by a bare name: a temporary table, what stands beside the view, then what the session means."""
+        places = self._duck.execute(_TABLES, [name] * 2).fetchall()
+        found = next((place for place in path if place in places), None)
+        return (*home, name) if home in places and found not in (home, path[0]) else None
+
     # --- when they change ---------------------------------------------------------------------------------------
 
     def observe(self, statement: str) -> None:
         """DuckDB is about to carry out a statement: it may change what there is."""
         found = _FIRST_WORD.match(statement)
         word = found[1].upper() if found else ""
-        if word in _BRINGS or (word in _CHANGES and self._names is not None):
+        if word in _BRINGS or (word in _CHANGES and self._names is not None and not _MAKES_TABLE.match(statement)):
             self.changed()
 
     def changed(self) -> None:
@@ -125,9 +137,11 @@ class CatalogueDefinitions:
         self._seen = seen
 
     def _search_path(self) -> list[Place]:
-        rows = self._duck.execute("SELECT current_database(), current_schemas(true)").fetchall()
-        database, schemas = rows[0]
-        return [("temp", "main"), *((database, schema) for schema in schemas)]
+        rows = self._duck.execute("SELECT current_database(), current_setting('search_path')").fetchall()
+        database, chosen = rows[0]
+        places = [tuple(_unquoted(part) for part in _PART.findall(entry)) for entry in _ENTRY.findall(chosen)]
+        named = [(place[0], place[1]) if len(place) == 2 else (database, place[0]) for place in places]
+        return [("temp", "main"), *named, (database, "main")]
 
     def _place(self, parts: Sequence[str], places: Sequence[Place]) -> Place | None:
         """Which of the places DuckDB looks in first, of those that a name's qualifiers allow."""
@@ -140,3 +154,7 @@ class CatalogueDefinitions:
             databases = [p for p in places if (p[0].lower(), p[1]) == (qualifiers[0], "main")]
             return next(iter([*schemas, *databases]), None)
         return next((p for p in path if p in places), None)
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name[:1] == '"' else name.strip()

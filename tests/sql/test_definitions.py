@@ -38,6 +38,9 @@ CREATE MACRO summed(x) AS LLM_SUMMARIZE(x);
 CREATE MACRO upto(n) AS TABLE SELECT id, LLM_FILTER('mentions kiwi', body) AS kiwi, n AS most FROM docs WHERE id <= n;
 CREATE MACRO mixed(a) AS a + 1, (a, b) AS LLM_COMPLETE(b, a);
 CREATE MACRO keyed(id, x) AS {id: id, said: LLM_COMPLETE('say', x)};
+CREATE MACRO hidden(a) AS list_transform([1, 2], lambda a, b: LLM_COMPLETE('say', a + b)) || [a::VARCHAR];
+CREATE MACRO like_a_cte(n) AS TABLE
+    WITH n AS (SELECT id, LLM_COMPLETE('say', body) AS s FROM docs) SELECT s FROM n WHERE id <= n;
 """
 QUERIES = [
     "FROM kiwis",
@@ -83,6 +86,16 @@ QUERIES = [
     "SELECT kiwi(body) AS k, count(*) AS n FROM docs GROUP BY kiwi(body) HAVING count(*) > 1",
     "SELECT kiwi(upper(body) || 'kiwi') AS k, 'kiwi(body)' AS text, \"body\" AS kiwi FROM docs",
     "SUMMARIZE FROM kiwis SELECT id",
+    "TABLE kiwis",
+    "SELECT memory.main.kiwis.id FROM memory.main.kiwis",
+    "SELECT a.id FROM docs a LEFT JOIN docs b ON kiwi(b.body) AND a.id = b.id + 1",
+    "SELECT id FROM docs SEMI JOIN (SELECT 'kiwi' AS y) ON kiwi(y)",
+    "FROM docs AS kiwi(a, b)",
+    "FROM main.docs kiwi(a, b)",
+    "FROM (SELECT 1) kiwi(a)",
+    "WITH a AS (SELECT 1 AS q), kiwi(z) AS (SELECT 2) FROM a, kiwi",
+    "SELECT hidden(9) AS h",
+    "FROM like_a_cte(2)",
 ]
 
 
@@ -235,6 +248,39 @@ def test_a_temporary_table_hides_a_view(con: anserdb.Connection) -> None:
         con.sql("DROP TABLE temp.grouped")
 
 
+@pytest.mark.parametrize(
+    "path", ["USE other", "USE apart", "SET search_path = 'other,main'", "SET search_path = 'apart.main,other'"]
+)
+def test_names_in_a_view_mean_what_stands_beside_it(path: str) -> None:
+    """Also where the session's own search path leads to other tables and views of the same name first."""
+    setup = [
+        *script(TABLES + DEFINITIONS),
+        "CREATE VIEW other.kiwis AS SELECT id, LLM_COMPLETE('other', body) AS said FROM docs",
+        "ATTACH ':memory:' AS apart",
+        "CREATE TABLE apart.docs AS SELECT 11 AS id, 'kiwi apart' AS body, 'tin' AS tier",
+        path,
+    ]
+    queries = ["FROM memory.main.above", "FROM memory.other.theirs", "FROM memory.other.kiwis", "FROM memory.main.two"]
+    queries += ["FROM kiwis", "SELECT memory.main.kiwi(body) AS k FROM docs"]
+    with connected() as con, duckdb.connect() as plain:
+        reference(plain)
+        for statement in setup:
+            plain.execute(statement)
+            con.sql(statement)
+        for query in queries:
+            assert _outcome(con, query) == _outcome(plain, query), query
+        for connection in (con, plain):
+            connection.execute("CREATE TEMP TABLE docs AS SELECT 12 AS id, 'temporary kiwi' AS body, 'tin' AS tier")
+        assert _outcome(con, queries[0]) == _outcome(plain, queries[0])
+
+
+def _outcome(connection: anserdb.Connection | duckdb.DuckDBPyConnection, query: str) -> list[str] | str:
+    try:
+        return shown(connection.execute(query).fetchall())
+    except (duckdb.Error, ProgrammingError):
+        return "an error"
+
+
 def test_another_connection_of_the_process_sees_a_new_view(con: anserdb.Connection) -> None:
     with anserdb.connect(con.duckdb.cursor(), store=":memory:", llm_model="reader") as second:
         second.register_model("reader", reader_model())
@@ -256,6 +302,10 @@ def test_dialects_and_templates_in_definitions() -> None:
         assert con.execute("SELECT id FROM snow WHERE ai_filter").fetchall() == [(1,), (4,), (5,)]
         con.sql("CREATE MACRO template(x) AS LLM_FILTER('mentions kiwi: {x}')")
         assert con.execute("SELECT d.id FROM docs d WHERE template(d.body)").fetchall() == [(1,), (4,), (5,)]
+        con.sql("CREATE MACRO big(x) AS AI.IF(('mentions kiwi', x))")
+        con.sql("CREATE MACRO asked(x) AS AI_FILTER(PROMPT('mentions kiwi: {0}', x))")
+        for name in ("big", "asked"):
+            assert con.execute(f"SELECT id FROM docs WHERE {name}(body)").fetchall() == [(1,), (4,), (5,)]
         with pytest.raises(BindError, match=r"a template names \{x\}; only a column"):
             con.sql("SELECT template(upper(body)) FROM docs")
 
@@ -269,6 +319,8 @@ def test_dialects_and_templates_in_definitions() -> None:
         ("CREATE VIEW bad AS SELECT id + AI_FILTER(PROMPT('{1}', body)) FROM docs", r"\{1\}", "PROMPT"),
         ("SELECT kiwi(nocolumn) FROM docs", "nocolumn", "nocolumn"),
         ("SELECT id FROM docs WHERE kiwi()", r"Macro kiwi takes \(x\); 0 given", "kiwi"),
+        ("SELECT summed(DISTINCT body) FROM docs", "DISTINCT, ORDER BY and FILTER have no meaning", "summed"),
+        ("SELECT summed(body) FILTER (WHERE id > 1) FROM docs", "FILTER have no meaning in its call", "summed"),
         ("SELECT fruit('a', what := 1)", r"Macro fruit takes \(x, which := 'mentions pear'\)", "fruit"),
     ],
 )
@@ -309,6 +361,8 @@ def test_explain_shows_what_a_view_asks(con: anserdb.Connection) -> None:
 def test_plain_statements_do_not_read_the_catalogue_again(con: anserdb.Connection) -> None:
     with connected() as plain:
         plain.sql("CREATE TABLE t AS SELECT 1 AS a")
+        plain.sql("CREATE VIEW asks AS SELECT LLM_FILTER('mentions kiwi', 'kiwi') AS k")
+        plain.sql("FROM asks").fetchall()  # type: ignore[union-attr]
         definitions = plain._open_session().definitions
         reads = 0
         original = definitions._read
@@ -322,4 +376,5 @@ def test_plain_statements_do_not_read_the_catalogue_again(con: anserdb.Connectio
         for _ in range(5):
             plain.sql("SELECT a FROM t").fetchall()  # type: ignore[union-attr]
             plain.sql("INSERT INTO t VALUES (1)")
+            plain.sql("CREATE OR REPLACE TEMP TABLE u AS SELECT a FROM t")
     assert reads == 0

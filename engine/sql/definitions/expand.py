@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...errors import BindError, ProgrammingError
 from ...types import quote
-from ..call_text import position, read_call
+from ..call_text import WrittenCall, position, read_call
 from ..catalog import Catalog
 from ..dialects.rewrite import rewrite
 from ..dialects.rewritten import Piece, Rewritten
@@ -103,12 +103,13 @@ class _Expansion:
             at = stop
         return "".join([*pieces, text.sql[at:end]])
 
-    def _body(self, definition: Definition) -> str:
+    def _body(self, body: str, owner: Definition) -> str:
         """A definition's body in our own words, and with the bodies of what it reads."""
-        text = Text(definition.body)
+        lead = "SELECT " if owner.kind == "macro" else ""  # the dialects read statements
+        text = Text(f"{lead}{body}")
         rewritten = rewrite(text, self._catalog)
         text = text if rewritten is None else Text(rewritten.sql)
-        return self._rendered(text, Places(text), text.all(), definition)
+        return self._rendered(text, Places(text), text.all(), owner).removeprefix(lead)
 
     def _site(self, text: Text, places: Places, name: Name, owner: Definition | None) -> _Site | None:
         if text.word(name.where.hi) == "(":
@@ -125,26 +126,29 @@ class _Expansion:
             return None
         if text.word(name.where.lo - 1) == "SUMMARIZE":
             return _Site(name.where, f"FROM {table}")
+        if text.word(name.where.lo - 1) == "TABLE":
+            return _Site(name.where, table)
         alias = "" if places.is_renamed(name) else f" AS {text.source(Range(name.where.hi - 1, name.where.hi))}"
         return _Site(name.where, table + alias)
 
     def _qualified_column(self, name: Name) -> _Site | None:
-        """``schema.view.column``: the view has no schema any more."""
-        if len(name.parts) != 3 or self._definitions.view(name.parts[:2]) is None:
-            return None
-        return _Site(name.where, f"{quote(name.parts[1])}.{quote(name.parts[2])}")
+        """``schema.view.column``, ``database.schema.view.column``: the view has no schema any more."""
+        for end in (3, 2):
+            if len(name.parts) > end and self._definitions.view(name.parts[:end]) is not None:
+                return _Site(name.where, ".".join(map(quote, name.parts[end - 1 :])))
+        return None
 
     def _entry(self, definition: Definition, text: Text, where: Range) -> str:
         """The CTE that a view has become."""
         if definition.place not in self._names:
             with self._opened(definition, text, where):
-                body = self._body(definition)
+                body = self._body(definition.body, definition)
             name = self._names[definition.place] = f"__view{len(self._names) + 1}"
             self.entries.append(f"{name}{definition.columns} AS ({body})")
         return self._names[definition.place]
 
     def _macro(self, text: Text, places: Places, name: Name, owner: Definition | None) -> _Site | None:
-        if text.word(name.where.lo - 1) in NAMES_A_TABLE:
+        if _names_columns(text, places, name):
             return None
         kind: Kind = "table macro" if places.is_source(name.where.lo) else "macro"
         offered = self._definitions.macros(name.parts, kind)
@@ -157,10 +161,11 @@ class _Expansion:
         if matched is None:
             return None
         definition, given = matched
+        _refuse_modifiers(text, written, definition)
+        place = position(text, written.whole)
+        made = substituted(Text(definition.body), definition, given, self._catalog.functions, place)
         with self._opened(definition, text, name.where):
-            body = Text(self._body(definition))
-        made = substituted(body, definition, given, self._catalog.functions, position(text, written.whole))
-        return _Site(written.whole, f"({made})")
+            return _Site(written.whole, self._body(f"({made})", definition))
 
     @contextmanager
     def _opened(self, definition: Definition, text: Text, where: Range) -> Iterator[None]:
@@ -176,6 +181,22 @@ class _Expansion:
             self._open.pop()
 
 
+def _names_columns(text: Text, places: Places, name: Name) -> bool:
+    """Whether a name before a bracket is a table's or an alias: ``INSERT INTO k (a)``, ``FROM t AS k(a)``."""
+    before = text.word(name.where.lo - 1)
+    if before == "ON":  # JOIN u ON k(a), but CREATE INDEX i ON k(a)
+        return text.word(0) == "CREATE" and "INDEX" in (text.word(1), text.word(2))
+    return before == "AS" or before in NAMES_A_TABLE or places.is_alias(name)
+
+
+def _refuse_modifiers(text: Text, written: WrittenCall, definition: Definition) -> None:
+    if written.distinct or written.order_by or written.filter:
+        message = (
+            f"{definition.name} is a macro: DISTINCT, ORDER BY and FILTER have no meaning in its call, as in DuckDB."
+        )
+        raise BindError(message, position(text, written.whole), definition.name)
+
+
 def _query_start(text: Text) -> int:
     """Where the statement's query begins; its very beginning for UPDATE and the like, which take a WITH there."""
     first = text.word(0)
@@ -183,6 +204,6 @@ def _query_start(text: Text) -> int:
         return 2
     if first == "SUMMARIZE":
         return 1
-    if first in ("UPDATE", "DELETE", "MERGE", "("):
+    if first in ("UPDATE", "DELETE", "MERGE", "TABLE", "("):
         return 0
     return next((i for i in text.top(text.all()) if text.word(i) in _STARTS), 0)

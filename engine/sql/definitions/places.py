@@ -16,10 +16,12 @@ _AFTER = frozenset((
 ))  # fmt: skip
 """What can follow a table in a query that gives it no other name."""
 
+_NO_NAMES = frozenset({"LATERAL", "SELECT", "FROM", "VALUES"})
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name of one to three parts."""
+    """A name, part by part: of a table one to three, of a column more."""
 
     parts: tuple[str, ...]
     where: Range
@@ -32,6 +34,7 @@ class Places:
         self._text = text
         self._opening = {closing: opening for opening, closing in text.partner.items()}
         self._around = _enclosing(text)
+        self._cte_names = list[int]()
         self._scopes = list(self._find_scopes())
 
     def name_at(self, index: int) -> Name | None:
@@ -43,7 +46,7 @@ class Places:
         while text.word(end) == "." and _is_identifier(text, end + 1):
             end += 2
         parts = tuple(text.source(Range(i, i + 1)).strip('"') for i in range(index, end, 2))
-        return Name(parts, Range(index, end)) if len(parts) <= 3 else None
+        return Name(parts, Range(index, end))
 
     def is_table(self, name: Name) -> bool:
         """Whether a name means a table or view of the catalogue."""
@@ -54,7 +57,7 @@ class Places:
         text, before = self._text, self._text.word(index - 1)
         if before == ":" and _is_identifier(text, index - 2):  # FROM alias: table
             return self.is_source(index - 2)
-        if before == "SUMMARIZE" and index == 1:
+        if before in ("SUMMARIZE", "TABLE") and index == 1:
             return True
         if before in _BEFORE:
             return self._reads_tables(index - 1)
@@ -65,6 +68,17 @@ class Places:
     def is_renamed(self, name: Name) -> bool:
         """Whether the query gives the table a name of its own."""
         return self._text.word(name.where.lo - 1) == ":" or self._text.word(name.where.hi) not in _AFTER
+
+    def is_alias(self, name: Name) -> bool:
+        """Whether a name stands behind a table (``FROM t k(a)``), or is a CTE's (``, k(a) AS (…)``)."""
+        text, last = self._text, name.where.lo - 1
+        if any(name.where.lo == at for at in self._cte_names):
+            return True
+        if text.word(last) == ")":
+            return True
+        while text.word(last - 1) == ".":
+            last -= 2
+        return _is_identifier(text, last) and text.word(last) not in _NO_NAMES and self.is_source(last)
 
     def _reads_tables(self, word: int) -> bool:
         text, before = self._text, self._text.word(word - 1)
@@ -106,6 +120,7 @@ class Places:
             end = len(text.tokens) if around is None else text.partner[around]
             query = parse_query(text, Range(index, end))
             for cte in query.ctes:
+                self._cte_names.append(cte.whole.lo)
                 begin = cte.whole.lo if query.recursive else cte.whole.hi
                 found.append((cte.name.strip('"').lower(), Range(begin, end)))
         return found

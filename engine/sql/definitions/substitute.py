@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ....udfs.spec import SemanticFunction
 from ...errors import BindError, Position
@@ -11,6 +11,7 @@ from ..call_text import WrittenCall, position
 from ..locate import locate
 from ..tokens import Range, Text
 from .definition import Definition, Parameter
+from .places import Places
 
 Render = Callable[[Range], str]
 _NAMED = re.compile(r"\{\s*([^\W\d]\w*)\s*\}")
@@ -78,12 +79,14 @@ def substituted(
     ------
     BindError : a template names a parameter for which no column is given.
     """
-    templates = _templates(body, functions)
+    templates, places, lambdas = _templates(body, functions), Places(body), list(_lambdas(body))
     pieces, at = list[str](), 0
     for index, token in enumerate(body.tokens):
         if index in templates:
             new = _in_template(body.sql[token.start : token.end], definition, given, place)
         elif (parameter := _parameter(body, index)) in given:
+            if places.is_source(index) or any(parameter in of and index in where for of, where in lambdas):
+                continue
             new = given[parameter]
         else:
             continue
@@ -92,13 +95,26 @@ def substituted(
     return "".join([*pieces, body.sql[at:]])
 
 
+def _lambdas(body: Text) -> Iterator[tuple[set[str], range]]:
+    """The names of each ``lambda a, b: …``, which hide parameters, and where they do."""
+    for index in range(len(body.tokens)):
+        if body.word(index) == "LAMBDA" and not body.tokens[index].quoted:
+            ends = (closing for opening, closing in body.partner.items() if opening < index < closing)
+            end = min(ends, default=len(body.tokens))
+            colon = next((i for i in range(index, end) if body.word(i) == ":"), end)
+            yield {body.word(i).strip('"').lower() for i in range(index + 1, colon)} - {","}, range(index, end)
+
+
 def _parameter(body: Text, index: int) -> str:
     """The name, lower case, if a column reference may begin here."""
     token, following = body.tokens[index], body.word(index + 1)
     if token.quoted and token.word[:1] != '"':
         return ""
     named = following in ("(", ":=", "=>") or (following == ":" and body.word(index - 1) in ("{", ","))
-    return "" if named or body.word(index - 1) in (".", "AS", "::") else token.word.strip('"').lower()
+    cte = body.word(index - 1) in ("WITH", "RECURSIVE") or (
+        body.word(index - 1) == "," and following == "AS" and body.word(index + 2) == "("
+    )
+    return "" if named or cte or body.word(index - 1) in (".", "AS", "::") else token.word.strip('"').lower()
 
 
 def _templates(body: Text, functions: Mapping[str, SemanticFunction]) -> set[int]:
