@@ -1,6 +1,6 @@
 """DuckDB types that Arrow cannot carry: they travel as text, and are cast back where they arrive.
 
-DuckDB exports HUGEINT as a decimal that holds fewer values, UUID as text, TIME WITH TIME ZONE without its zone, and BIT
+DuckDB exports HUGEINT as a decimal that holds fewer values, UUID and JSON as text, TIME WITH TIME ZONE without its zone, and BIT
 damaged. A cast to VARCHAR and back is exact for all of them, also inside of nested types. ENUM travels well, but arrives
 as text, which sorts otherwise.
 """
@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 _TYPE = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:UHUGEINT|HUGEINT|UUID|BIT|BIGNUM|VARINT|TIME\ WITH\ TIME\ ZONE)\b"""
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:UHUGEINT|HUGEINT|UUID|JSON|BIT|BIGNUM|VARINT|TIME\ WITH\ TIME\ ZONE)\b"""
 )
 _ENUM = re.compile(r"""ENUM\('(?:[^']|'')*'(?:,\ '(?:[^']|'')*')*\)|'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 

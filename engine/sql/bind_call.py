@@ -12,7 +12,7 @@ import duckdb
 
 from ...udfs.spec import DYNAMIC, Arguments, Parameter, SemanticFunction
 from ..errors import BindError, Position
-from ..types import VARCHAR, SqlType, details_type
+from ..types import BOOLEAN, VARCHAR, SqlType, details_type
 from .catalog import Catalog
 from .common_options import common_options
 from .locate import LocatedCall, position
@@ -22,6 +22,10 @@ from .tried import with_try
 
 # ``{{`` and ``}}`` are literal braces.
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{\s*([^\W\d]\w*(?:\.[^\W\d]\w*)?)\s*\}")
+
+_FAULTS = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException)
+
+_CONDITION = frozenset({"WHERE", "AND", "OR", "NOT", "ON", "WHEN", "HAVING", "QUALIFY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
     except ValueError as error:
         raise BindError(_led(function, str(error)), _place_of_constants(text, located), function.sql_name) from None
     if options["on_error"] == "details":
+        _check_details(text, located, result)
         result = details_type(result)
     dynamic = tuple(i for i, value in enumerate(arguments.constants) if value is DYNAMIC)
     return BoundCall(located, arguments, dynamic, result, options)
@@ -144,6 +149,15 @@ def _capabilities(text: Text, located: LocatedCall, catalog: Catalog, options: M
     return capabilities
 
 
+def _check_details(text: Text, located: LocatedCall, result: SqlType) -> None:
+    """A condition has no place for details; DuckDB would find out in the middle of the rows."""
+    before, after = text.word(located.whole.lo - 1), text.word(located.whole.hi)
+    if result == BOOLEAN and (before in _CONDITION or after in ("AND", "OR", "THEN")) and after not in (".", "["):
+        name = located.function.sql_name
+        message = f"{name} has a STRUCT of value and error here, because on_error is 'details'. Write {name}(…).value."
+        raise BindError(message, position(text, located.whole), name)
+
+
 def _constant(text: Text, where: Range, parameter: Parameter, catalog: Catalog) -> Any:
     literal = where.hi - where.lo == 1 and text.tokens[where.lo].quoted and text.word(where.lo)[:1] != '"'
     if not literal and (parameter.kind != "constant" or (parameter.dynamic and not _is_constant(text, where, catalog))):
@@ -166,8 +180,10 @@ def _is_constant(text: Text, where: Range, catalog: Catalog) -> bool:
 def _evaluate(text: Text, where: Range, catalog: Catalog, name: str) -> Any:
     try:
         return catalog.constant(text.source(where))
-    except duckdb.Error:
+    except duckdb.Error as error:
         message = f"{name} must be a constant: no column can stand in it, and text and types stand in quotes ('…')."
+        if isinstance(error, _FAULTS) or "Duplicate" in str(error):  # it is one, and DuckDB knows what is wrong with it
+            message = f"{name}: {str(error).splitlines()[0]}."
         raise BindError(message, position(text, where), name) from None
 
 

@@ -60,7 +60,14 @@ def _is_prose(text: str, start: int, end: int) -> bool:
 
 
 def _parse(text: str) -> Any:
-    return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs) and (twice := [name for name, item in pairs if found[name] != item]):
+        raise ValueError(f"{twice[0]!r} stands there twice, with different values")
+    return found
 
 
 def _refuse_constant(word: str) -> Any:

@@ -24,7 +24,8 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 _CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 _OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_FLOAT_MAX = 3.4028234663852886e38
+# Below it a number rounds to a FLOAT: 3.4028235e38, as DuckDB prints the greatest, does.
+_FLOAT_END = 2.0**128 - 2.0**103
 
 
 class UnfitError(ValueError):
@@ -107,7 +108,7 @@ def _integer(value: Any, sql_type: SqlType) -> int:
 
 def _floating(value: Any, sql_type: SqlType) -> float:
     number = float(_number(value))
-    if math.isinf(number) or (sql_type.kind == "float" and abs(number) > _FLOAT_MAX):
+    if math.isinf(number) or (sql_type.kind == "float" and abs(number) >= _FLOAT_END):
         raise _out_of_range(value, sql_type)
     return number
 

@@ -80,7 +80,12 @@ def _expect(value: Any, kind: type, sql_type: SqlType, path: str) -> None:
 def _struct(value: Any, sql_type: SqlType, path: str) -> dict[str, Any]:
     _expect(value, dict, sql_type, path)
     names = {name.lower(): name for name, _ in sql_type.fields}  # DuckDB does not tell upper from lower case either
-    given = {str(names.get(name.lower(), name)): item for name, item in value.items()}
+    given: dict[str, Any] = {}
+    for name, item in value.items():
+        field = names.get(name.lower()) or name
+        if field in given and given[field] != item:  # "a" and "A": to take one of them would be a guess
+            raise _at(f"{path}.{field}" if path else field, "the field stands there twice")
+        given[field] = item
     missing = [name for name in names.values() if name not in given]
     extra = [name for name in given if name.lower() not in names]
     if missing and extra:  # the one may be the other misspelt: a NULL there would be a guess

@@ -160,7 +160,8 @@ def test_the_server_never_gives_more_than_the_cap(setting: str, limit: float, se
         con.sql("ALTER MODEL remote SET (price_in 1, price_out 1)")
         con.sql(f"SET {setting} = {limit}; SET llm_on_budget = 'partial'")
         query = "SELECT id, LLM_COMPLETE('say', body, max_tokens := 20) AS x FROM t ORDER BY id"
-        rows, (notice,), calls = run(con, query)
+        rows, notices, calls = run(con, query)
+        (notice,) = [n for n in notices if "a part of the result" in n]  # a row may have failed too often, besides
         taken = server.stats.tokens_in + server.stats.tokens_out
         assert 1500 < taken <= 3000
         assert f"{setting} = {limit:g} is reached" in notice

@@ -55,6 +55,7 @@ def ask(call: str, *answers: str) -> Told:
 LABEL = "LLM_CLASSIFY(body, ['billing', 'bug report'])"
 NUMBER = "LLM_COMPLETE('how many?', body, returns := 'INTEGER')"
 MONEY = "LLM_COMPLETE('how much?', body, returns := 'DECIMAL(4,2)')"
+FLOAT = "LLM_COMPLETE('how much?', body, returns := 'FLOAT')"
 LIST = "LLM_COMPLETE('which?', body, returns := 'INTEGER[]')"
 CLAIM = (
     "LLM_EXTRACT(body, {item: 'VARCHAR', n: 'INTEGER', kind: 'ENUM(''a'',''b'')', price: 'DECIMAL(4,2)', due: 'DATE'})"
@@ -71,6 +72,7 @@ REPAIRED: list[tuple[str, str, Any]] = [
     (NUMBER, " 42.0 ", 42),
     (NUMBER, "```json\n42\n```", 42),
     (MONEY, '"12.5"', Decimal("12.50")),
+    (FLOAT, "3.4028235e38", 3.4028234663852886e38),  # as DuckDB prints the greatest
     (MONEY, "12.345", Decimal("12.35")),
     (LIST, 'Sure:\n```json\n[1, "2"]\n```\nAnything else?', [1, 2]),
     (CLAIM, WHOLE, VALUE),
@@ -81,6 +83,7 @@ REPAIRED: list[tuple[str, str, Any]] = [
     (CLAIM, f'<think>Is it {{"n": 3}}? No.</think>\n{WHOLE}', VALUE),
     (CLAIM, WHOLE.replace("2,", '"2",').replace('"a"', '"A"').replace("1.5", '"1.50"'), VALUE),
     (CLAIM, WHOLE.replace('"item"', '"ITEM"'), VALUE),
+    (CLAIM, WHOLE.replace('"n": 2', '"n": 2, "n": 2'), VALUE),  # twice the same is no doubt
     (CLAIM, WHOLE.replace('"kind": "a", ', ""), {**VALUE, "kind": None}),  # a field left out has no value
     (CLAIM, WHOLE.replace('"a"', '"null"').replace("1.5", '""'), {**VALUE, "kind": None, "price": None}),
 ]
@@ -117,6 +120,8 @@ REFUSED: list[tuple[str, str, str]] = [
     (CLAIM, WHOLE.replace("2024-02-29", "29/02/2024"), "due: '29/02/2024' is not of type DATE"),
     (CLAIM, WHOLE.replace('"price"', '"prize"'), "'price' is missing, and 'prize' is not a field"),
     (CLAIM, WHOLE.replace('"tea"', '{"name": "tea"}'), "item: an object is not text"),
+    (CLAIM, WHOLE.replace('"n": 2', '"n": 2, "n": 3'), "'n' stands there twice"),
+    (CLAIM, WHOLE.replace('"n": 2', '"n": 2, "N": 3'), "n: the field stands there twice"),
 ]
 
 

@@ -170,7 +170,7 @@ def _reference_rows(text: str) -> list[dict[str, Any]]:
 
 def _over_columns(function: Callable[..., Any], kind: pa.DataType) -> Callable[..., pa.Array]:
     def apply(*columns: Any) -> pa.Array:
-        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        rows = zip(*(column.to_pylist(maps_as_pydicts="strict") for column in columns), strict=True)
         return pa.array([None if None in row else function(*row) for row in rows], kind)
 
     return apply

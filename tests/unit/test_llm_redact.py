@@ -153,3 +153,11 @@ def test_what_is_not_hidden_stays_and_what_is_missing_is_said(text: str, entitie
             assert words.split() == [] or words not in text
         else:
             assert "".join(words.split()).lower() in squeezed
+
+
+def test_of_words_that_overlap_nothing_stays_in_view() -> None:
+    text = "Ada Byron Street 5, Ada"
+    spans, _ = find_spans(
+        text, [("Ada Byron", "NAME"), ("Byron Street 5", "ADDRESS"), ("Byron", "NAME"), ("Ada", "NAME")]
+    )
+    assert replaced(text, spans) == "[NAME] [ADDRESS], [NAME]"

@@ -224,7 +224,7 @@ def _listed(declared: Any) -> Sequence[Any]:
 
 def _multi_option(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("multi must be true or false")
+        raise ValueError("must be true or false")
     return value
 
 

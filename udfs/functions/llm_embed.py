@@ -54,7 +54,7 @@ def _role(value: Any) -> Role:
             return "query"
         case "passage":
             return "passage"
-    raise ValueError(f"role must be 'passage' (a text to be found) or 'query' (a text to find by), not {value!r}.")
+    raise ValueError(f"must be 'passage' (a text to be found) or 'query' (a text to find by), not {value!r}.")
 
 
 def _returns(_: Arguments, capabilities: Capabilities) -> SqlType:

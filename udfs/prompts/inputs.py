@@ -8,10 +8,14 @@ measured it is also the one with which small models rank best (docs/quality.md).
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
+
+from pyarrow import MonthDayNano
 
 INDENT = "  "
 DATA_RULE = (
@@ -83,11 +87,13 @@ def controlled(text: str) -> str:
 def render(value: Any) -> str:
     """A SQL value as text: strings as they are, structs, lists and maps as JSON, the rest as SQL prints it.
 
-    >>> render({"a": [1, None]}), render(True), render("x")
-    ('{"a": [1, null]}', 'true', 'x')
+    >>> render({"a": [1, None]}), render(True), render("x"), render(timedelta(days=1))
+    ('{"a": [1, null]}', 'true', 'x', '1 day')
     """
     if isinstance(value, str):
         return value
+    if isinstance(value, (timedelta, MonthDayNano)):
+        return _interval(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -97,9 +103,30 @@ def render(value: Any) -> str:
     return str(value)
 
 
+def _interval(value: timedelta | MonthDayNano) -> str:
+    """An INTERVAL as DuckDB prints it; Arrow has it as months, days and nanoseconds."""
+    if isinstance(value, timedelta):
+        months, days, micros = 0, value.days, value.seconds * 1_000_000 + value.microseconds
+    else:
+        months, days, micros = value.months, value.days, int(value.nanoseconds / 1000)
+    years, months = int(months / 12), int(math.fmod(months, 12))
+    parts = [
+        f"{count} {unit}{'' if abs(count) == 1 else 's'}"
+        for count, unit in ((years, "year"), (months, "month"), (days, "day"))
+        if count
+    ]
+    if micros or not parts:
+        seconds, rest = divmod(abs(micros), 1_000_000)
+        clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        parts.append(f"{'-' if micros < 0 else ''}{clock}{f'.{rest:06}'.rstrip('0') if rest else ''}")
+    return " ".join(parts)
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, MonthDayNano):  # which is a tuple
+        return _interval(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {render(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else render(value)

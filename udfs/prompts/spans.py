@@ -22,7 +22,7 @@ class Span:
 def find_spans(text: str, entities: Sequence[tuple[str, str]]) -> tuple[list[Span], list[str]]:
     """Every occurrence of every entity (its words, its label), left to right, and the words that do not occur.
 
-    Where two overlap, the longer one counts. Words match across any white space and, if they do not stand in the text as
+    Where two overlap, the longer one counts, and of the other what it leaves uncovered: nothing found stays in view. Words match across any white space and, if they do not stand in the text as
     they are, in any case; ``Al`` does not match in ``Also`` unless it occurs nowhere else.
 
     >>> find_spans("Al wrote to Also-Al.", [("Al", "NAME"), ("Bo", "NAME")])
@@ -35,7 +35,7 @@ def find_spans(text: str, entities: Sequence[tuple[str, str]]) -> tuple[list[Spa
         found += [Span(start, end, label) for start, end in places]
         if not places:
             missing.append(words)
-    return _apart(found), missing
+    return _apart(text, found), missing
 
 
 def consecutive(text: str, parts: Sequence[str]) -> list[tuple[int, int]] | str:
@@ -93,9 +93,24 @@ def _places(text: str, words: str) -> list[tuple[int, int]]:
     return []
 
 
-def _apart(spans: Sequence[Span]) -> list[Span]:
+def _apart(text: str, spans: Sequence[Span]) -> list[Span]:
     kept: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
+        parts = [span]
+        for other in kept:
+            parts = [piece for part in parts for piece in _outside(part, other)]
+        kept += [trimmed for part in parts if (trimmed := _trimmed(text, part)).start < trimmed.end]
     return sorted(kept, key=lambda span: span.start)
+
+
+def _outside(span: Span, other: Span) -> list[Span]:
+    """What of a span the other leaves uncovered."""
+    before = Span(span.start, min(span.end, other.start), span.label)
+    after = Span(max(span.start, other.end), span.end, span.label)
+    return [part for part in (before, after) if part.start < part.end]
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    words = text[span.start : span.end]
+    start = span.start + len(words) - len(words.lstrip())
+    return Span(start, start + len(words.strip()), span.label)

@@ -88,7 +88,7 @@ def answer_type(value: Any) -> str:
     'INTEGER[]'
     """
     if not isinstance(value, str):
-        raise ValueError(f"must be a type as text, such as 'INTEGER', not {value!r}.")
+        raise ValueError("must be a type as text, such as 'INTEGER'.")
     sql_type = parse_type(value)
     json_schema(sql_type)  # refuses types that no answer can have
     return sql_type.text

@@ -84,7 +84,7 @@ class Answers:
     def inputs(self, batch: pa.RecordBatch, aggregate: bool) -> list[Sequence[Any] | None]:
         """Per row the arguments to ask with, or ``None``: an argument is NULL, or the guard is not TRUE."""
         self._progress.rows_in += batch.num_rows
-        columns = [batch.column(name).to_pylist() for name in self._call.arguments]
+        columns = [_values(batch.column(name)) for name in self._call.arguments]
         if aggregate:
             columns[0] = [_without_nulls(values) for values in columns[0]]
         tuples = zip(*columns, strict=True) if columns else repeat((), batch.num_rows)
@@ -191,6 +191,15 @@ _UNFIT = (ValueError, TypeError, OverflowError, ArithmeticError, pa.ArrowExcepti
 
 def _whole(values: Sequence[Any]) -> Sequence[Any] | None:
     return None if None in values else values
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """The column's Python values; a MAP is a mapping where Python can have its keys, and pairs where it cannot."""
+    try:
+        values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
+    except (KeyError, TypeError):
+        values = column.to_pylist()
+    return values
 
 
 def _without_nulls(values: Sequence[Any] | None) -> list[Any] | None:
