@@ -12,8 +12,11 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import FunctionType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
+
+_NO_TABLE = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType, MethodType)
+"""What DuckDB would refuse at the mention of its name, with a line of ours: a table of that name is simply not there."""
 
 _PACKAGE = __name__.partition(".")[0]
 _CALL = "__anserdb_call__"
@@ -32,7 +35,8 @@ def variables_of_caller(sql: str) -> dict[str, Any]:
     for name in dict.fromkeys(re.findall(r"[^\W\d]\w*", sql)):
         for place in (frame.f_locals, frame.f_globals):
             if name in place:
-                found[name] = place[name]
+                if not isinstance(place[name], _NO_TABLE):
+                    found[name] = place[name]
                 break
     return found
 

@@ -14,6 +14,8 @@ from anserdb.engine.physical.duck import Duck
 from anserdb.engine.physical.python_names import call_seeing, variables_of_caller
 from anserdb.engine.physical.spool import RowSpool, Spool
 
+SHIPS = pa.table({"x": [3]})
+
 
 @pytest.fixture
 def duck() -> Iterator[Duck]:
@@ -180,12 +182,12 @@ def test_most_types_travel_as_they_are() -> None:
 
 
 def test_variables_that_a_statement_names() -> None:
-    local, hidden = pa.table({"x": [1]}), 1
-    assert variables_of_caller("SELECT x FROM local, nowhere, Iterator -- hid") == {
+    local, hidden, number = pa.table({"x": [1]}), pa.table({"x": [2]}), 1
+    assert variables_of_caller("SELECT x FROM local, nowhere, SHIPS, number, Iterator, pa -- hid") == {
         "local": local,
-        "Iterator": Iterator,
+        "SHIPS": SHIPS,
     }
-    assert hidden == 1
+    assert (hidden.num_rows, number) == (1, 1)
 
 
 def test_a_call_sees_only_what_it_is_shown(duck: Duck) -> None:
