@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BindError
 from .call_text import position
-from .query import CLAUSES
+from .query import AFTER_TABLE, CLAUSES
 from .tokens import NOTHING, Range, Text
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ CLOSES = ", max_depth := 2))"
 _BEGINS_ITEM = frozenset({"FROM", ",", "JOIN", "LATERAL"})
 _CLAUSES = frozenset([*CLAUSES, "SET", "RETURNING"])
 _QUERY = frozenset({"SELECT", "FROM", "WITH"})
-# What may stand behind an item of FROM and is no name for it.
-_FOLLOWS = frozenset(["", ",", ")", ";", "ON", "USING", "USING SAMPLE", "TABLESAMPLE", "AT", "PIVOT", "UNPIVOT"])
-_FOLLOWS |= {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "ASOF", "POSITIONAL", "SEMI", "ANTI"}
-_FOLLOWS |= {"UNION", "INTERSECT", "EXCEPT", "RETURNING", "ON CONFLICT", "WITH", "SET", "WHEN", *CLAUSES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ def in_from(text: Text, index: int) -> bool:
 def row_item(text: Text, whole: Range) -> RowItem:
     """What follows a call in FROM: ``AS s(claim)``."""
     at = whole.hi + (text.word(whole.hi) == "AS")
-    if text.word(at) in _FOLLOWS and not (at < len(text.tokens) and text.tokens[at].quoted):
+    if text.word(at) in AFTER_TABLE and not (at < len(text.tokens) and text.tokens[at].quoted):
         return RowItem("", (), whole.hi)
     alias = _name(text, at)
     if text.word(at + 1) != "(":

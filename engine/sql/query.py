@@ -19,6 +19,13 @@ CLAUSES = (
     "OFFSET",
     "FETCH",
 )
+AFTER_TABLE = frozenset((
+    "", ")", ",", ";", "]", "ANTI", "ASOF", "AT", "CROSS", "DO", "EXCEPT", "FULL", "GROUP", "INNER", "INTERSECT", "JOIN",
+    "LEFT", "NATURAL", "ON", "ON CONFLICT", "ORDER", "PIVOT", "POSITIONAL", "RETURNING", "RIGHT", "SEMI", "SET",
+    "TABLESAMPLE", "UNION", "UNPIVOT", "USING", "USING SAMPLE", "WHEN", "WITH", *CLAUSES,
+))  # fmt: skip
+"""What can follow an item of FROM that is given no name."""
+
 _SAMPLE = "USING SAMPLE"
 _TAIL = ("ORDER BY", "LIMIT", "OFFSET", "FETCH")
 _SET_OPERATIONS = ("UNION", "INTERSECT", "EXCEPT")

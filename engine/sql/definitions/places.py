@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..query import CLAUSES, parse_query
+from ..query import AFTER_TABLE, CLAUSES, parse_query
 from ..tokens import Range, Text
 
 _BEFORE = frozenset({"FROM", "JOIN", "PIVOT", "UNPIVOT", "LATERAL", "USING", "PIVOT_WIDER", "PIVOT_LONGER"})
 _QUERY = ("SELECT", "FROM", "WITH", "VALUES", "PIVOT", "UNPIVOT")
-_AFTER = frozenset((
-    "", ")", ",", ";", "]", "ANTI", "ASOF", "AT", "CROSS", "DO", "EXCEPT", "FULL", "INNER", "INTERSECT", "JOIN", "LEFT",
-    "NATURAL", "ON", "ON CONFLICT", "PIVOT", "POSITIONAL", "RETURNING", "RIGHT", "SEMI", "SET", "TABLESAMPLE", "UNION",
-    "UNPIVOT", "USING", "WHEN", "WITH", *CLAUSES, "GROUP", "ORDER",
-))  # fmt: skip
-"""What can follow a table in a query that gives it no other name."""
 
 _NO_NAMES = frozenset({"LATERAL", "SELECT", "FROM", "VALUES"})
 
@@ -67,7 +61,7 @@ class Places:
 
     def is_renamed(self, name: Name) -> bool:
         """Whether the query gives the table a name of its own."""
-        return self._text.word(name.where.lo - 1) == ":" or self._text.word(name.where.hi) not in _AFTER
+        return self._text.word(name.where.lo - 1) == ":" or self._text.word(name.where.hi) not in AFTER_TABLE
 
     def is_alias(self, name: Name) -> bool:
         """Whether a name stands behind a table (``FROM t k(a)``), or is a CTE's (``, k(a) AS (…)``)."""
