@@ -17,14 +17,21 @@ def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relatio
     """The statement with its look-ups; ``columns`` is its result."""
     names, splice = Names(), Splice(text)
     made: list[SemanticCall] = []
+    outputs: dict[str, Column] = {}
     for number, start in reversed(list(enumerate(sorted(calls), 1))):
         bound = calls[start]
-        output = Column(names.fresh("s"), bound.type.text, words(text, bound.located.whole))
+        # What is written twice is one look-up: only so does DuckDB see that a call of the SELECT list is the one of GROUP BY.
+        written = f"{' '.join(splice.render(bound.located.whole)[0].split())} {sorted(bound.options.items())}"
+        known = outputs.get(written)
+        output = known or Column(names.fresh("s"), bound.type.text, words(text, bound.located.whole))
+        outputs[written] = output
         look_up = f"__anser_{output.name}({', '.join(_arguments(splice, bound)) or '0'})"
         if word := lone_try(text, bound.located.whole):
             splice.replace(word, "")
         typed = f"CAST({look_up} AS {output.type})" if needs_cast(bound.type) else look_up
         splice.replace(bound.located.whole, _placed(text, bound.located, typed))
+        if known is not None:
+            continue
         made.append(
             SemanticCall(
                 site=f"{number}:{bound.located.function.sql_name}",
