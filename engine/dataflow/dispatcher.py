@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -34,7 +35,7 @@ def rank(stage_class: int = 0, priority: int = 0, depth: int = 0, age: int = 0) 
     return (stage_class, -priority, -depth, age)
 
 
-class Job:
+class Job(ABC):
     """Something to start once. A subclass says what starting is.
 
     Parameters
@@ -66,9 +67,9 @@ class Job:
         self.place: Place | None = None
         self.withdrawn = False
 
+    @abstractmethod
     def launched(self) -> None:
         """It has what it takes: start, without blocking and without calling the dispatcher."""
-        raise NotImplementedError
 
 
 class Lane:

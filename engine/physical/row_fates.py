@@ -12,7 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ...udfs.models.base import Capabilities, Generate, Model, Reply, Request
+from ...udfs.models.base import Generate, Reply, Request
+from ...udfs.models.wrap.wrapper import Wrapper
 from ...udfs.prompts.batched import read, together
 from ..dataflow.caller import Caller
 from ..dataflow.replies import encode
@@ -29,21 +30,8 @@ class UnusableError(ModelError):
     """No row's answer can be read from a reply. Not an ``InvalidAnswer``: asking for all of them again would be a waste."""
 
 
-class NeverInvalid:
+class NeverInvalid(Wrapper):
     """A model whose invalid answers are empty replies: what several rows share is split up, not asked again as it was."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-
-    @property
-    def identity(self) -> str:
-        """The wrapped model's."""
-        return self._model.identity
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The wrapped model's."""
-        return self._model.capabilities
 
     async def call(self, request: Request) -> Reply:
         """Call; an answer outside its type comes as an empty one, of which nothing will be understood."""
@@ -53,10 +41,6 @@ class NeverInvalid:
         except InvalidAnswer:
             # Not the error's text: that is cut, and the half of an answer may be what the other half takes back.
             return Reply(seconds=time.perf_counter() - started)
-
-    async def close(self) -> None:
-        """Close the wrapped model."""
-        await self._model.close()
 
 
 @dataclass(frozen=True, slots=True)

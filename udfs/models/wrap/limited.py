@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ....engine.errors import RateLimited
-from ..base import Capabilities, Embed, Generate, Model, Reply, Request
+from ..base import Embed, Generate, Model, Reply, Request
 from .attempt_timeout import attempt
 from .gate import Gate
+from .wrapper import Wrapper
 
 
-class Limited:
+class Limited(Wrapper):
     """A model that is called within limits.
 
     Parameters
@@ -17,18 +18,8 @@ class Limited:
     """
 
     def __init__(self, model: Model, gate: Gate) -> None:
-        self._model = model
+        super().__init__(model)
         self._gate = gate
-
-    @property
-    def identity(self) -> str:
-        """The wrapped model's."""
-        return self._model.identity
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The wrapped model's."""
-        return self._model.capabilities
 
     @property
     def in_flight(self) -> int:
@@ -54,10 +45,6 @@ class Limited:
             raise
         finally:
             turn.leave()
-
-    async def close(self) -> None:
-        """Close the wrapped model."""
-        await self._model.close()
 
 
 def estimate_tokens(request: Request) -> int:

@@ -9,8 +9,9 @@ from dataclasses import replace
 import stamina
 
 from ....engine.errors import ModelError, RateLimited
-from ..base import Capabilities, Model, Reply, Request
+from ..base import Model, Reply, Request
 from ..tries import set_tries
+from .wrapper import Wrapper
 
 # Stamina logs every retry; without this, Python prints those lines to the user's terminal when no logging is set up.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -21,7 +22,7 @@ LONGEST_WAIT_S = 30.0
 LONGEST_RETRY_AFTER_S = 120.0
 
 
-class Retried:
+class Retried(Wrapper):
     """A model whose passing failures are retried: exponential backoff with jitter, or the server's own Retry-After.
 
     Tests switch the waiting off with ``stamina.set_testing(True, attempts=n, cap=True)``.
@@ -33,18 +34,8 @@ class Retried:
     """
 
     def __init__(self, model: Model, *, max_retries: int) -> None:
-        self._model = model
+        super().__init__(model)
         self._max_retries = max_retries
-
-    @property
-    def identity(self) -> str:
-        """The wrapped model's."""
-        return self._model.identity
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The wrapped model's."""
-        return self._model.capabilities
 
     async def call(self, request: Request) -> Reply:
         """Call, and call again after retryable errors; the last error is raised as it came."""
@@ -75,10 +66,6 @@ class Retried:
         except ModelError as error:
             set_tries(error, number)
             raise
-
-    async def close(self) -> None:
-        """Close the wrapped model."""
-        await self._model.close()
 
 
 def _wait(error: Exception) -> bool | float:

@@ -1,0 +1,26 @@
+"""What all models around models share."""
+
+from __future__ import annotations
+
+from ..base import Capabilities, Model
+
+
+class Wrapper:
+    """A model around another: what a wrapper does not change is the other's."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @property
+    def identity(self) -> str:
+        """The wrapped model's."""
+        return self._model.identity
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The wrapped model's."""
+        return self._model.capabilities
+
+    async def close(self) -> None:
+        """Close the wrapped model."""
+        await self._model.close()
