@@ -1,8 +1,13 @@
 """Property tests draw the same examples in every run of `make test`; HYPOTHESIS_PROFILE=default looks for new ones."""
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import settings
+
+# The simulator of model servers is benchmarks/server, which pytest does not find by itself.
+sys.path.append(str(Path(__file__).parents[1]))
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

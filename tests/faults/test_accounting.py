@@ -14,10 +14,10 @@ import anserdb
 from anserdb.engine.errors import Error, Interrupted
 from anserdb.engine.interfaces.shell.live import bill
 from tests.support.doors import connect, until
-from tests.support.loopback import Fault, LoopbackServer
-from tests.support.loopback_answers import user_text
+from tests.support.loopback import Fault, LoopbackServer, user_text
 
-FAULTS = (Fault(429, {"retry-after-ms": "1"}), Fault(500), Fault("drop"), Fault("garbage"), Fault("invalid_choice"))
+FAULTS = (Fault(429, {"retry-after-ms": "1"}), Fault(500), Fault("drop"), Fault("garbage"), Fault("wrong_schema"),
+          Fault("truncated_body"), Fault("truncated_sse"), Fault("empty_choices"), Fault("malformed_json"))  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +96,24 @@ def test_calls_that_an_interrupt_finds_waiting_were_never_made() -> None:
         assert books(con) == seen(server)
         assert result.progress is not None
         assert result.progress.calls == 14
+
+
+def long_from_ten_on(body: dict[str, Any]) -> str:
+    """One word about each of the first ten rows, half a minute of words about the others."""
+    return "word " * 500 if int(user_text(body).rstrip(".").rpartition(" ")[2]) >= 10 else "word"
+
+
+def test_calls_that_a_limit_cuts_short_are_in_both_books() -> None:
+    with (
+        LoopbackServer(answer=long_from_ten_on, tokens_per_s=20, price_out=1.0) as server,
+        connect(server, rows=200, llm_concurrency=16) as con,
+    ):
+        rows = con.sql("SELECT id FROM t WHERE length(LLM_COMPLETE('say', body)) = 4 LIMIT 8").fetchall()  # type: ignore[union-attr]
+        assert len(rows) == 8
+        until(lambda: server.stats.in_flight == 0)
+        assert server.bill.total.cancelled > 0
+        assert server.bill.total.lost_tokens_out > 0
+        assert books(con) == seen(server)
 
 
 def test_without_a_key_no_call_was_made(monkeypatch: pytest.MonkeyPatch) -> None:

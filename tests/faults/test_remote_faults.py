@@ -90,7 +90,7 @@ async def test_a_server_that_stays_slow_is_a_timeout() -> None:
     assert server.stats.requests == 2
 
 
-@pytest.mark.parametrize("kind", ["invalid_choice", "truncated"])
+@pytest.mark.parametrize("kind", ["wrong_schema", "truncated"])
 async def test_a_wrong_answer_is_not_retried_here(kind: Kind) -> None:
     async with LoopbackServer(fault=lambda number, body: Fault(kind)) as server:
         model = connect(server)

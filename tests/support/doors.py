@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anserdb
-from tests.support.loopback import LoopbackServer
-from tests.support.loopback_answers import user_text
+from tests.support.loopback import LoopbackServer, user_text
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
