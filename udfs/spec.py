@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from ..engine.types import SqlType
 from .models.base import Capabilities, Reply, Request
@@ -82,6 +82,26 @@ class Task(Protocol):
         Raises
         ------
         ValueError : this call never answers so; the message says what an output may be.
+        """
+        ...
+
+
+Emit = Callable[[Sequence[Any]], None]
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A :class:`Task` whose answer is a list (``to_many``), of which the first items are known while the model writes on."""
+
+    async def stream(self, row: Sequence[Any], ask: Ask, emit: Emit) -> Any:
+        """What ``run`` gives, and on the way ``emit`` with all items known so far, whenever there is one more.
+
+        Parameters
+        ----------
+        emit : called on the event loop with items as they would stand in the result, from the first one on. They are a
+            guess: the answer they come from may yet fail or be refused, and then another list, maybe a shorter one, comes
+            from the next. Only what is returned is the result. Where nothing is streamed (the answer was stored, or another
+            query asks for it) it is never called; and never after ``stream`` has ended, however it ended.
         """
         ...
 
@@ -167,7 +187,9 @@ def with_additions(function: SemanticFunction) -> SemanticFunction:
     def lower(arguments: Arguments, capabilities: Capabilities) -> Task:
         task = function.lower(arguments, capabilities)
         additions = Additions.of(arguments.options, task.example_answer)
-        return task if additions is None else Added(task, additions)
+        if additions is None:
+            return task
+        return AddedStream(task, additions) if isinstance(task, Streams) else Added(task, additions)
 
     return replace(function, lower=lower)
 
@@ -202,6 +224,16 @@ class Added:
     def example_answer(self, output: Any) -> str:
         """The task's."""
         return self.task.example_answer(output)
+
+
+@dataclass(frozen=True, slots=True)
+class AddedStream(Added):
+    """A task that streams, with additions."""
+
+    async def stream(self, row: Sequence[Any], ask: Ask, emit: Emit) -> Any:
+        """The task's."""
+        assert isinstance(self.task, Streams)
+        return await self.task.stream(row, _AddingAsk(self.additions, ask), emit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,30 @@ async def test_other_answers_are_refused(reply: str, message: str) -> None:
         await table()[0].run(["One kettle."], Asker(("", reply)))
 
 
+async def test_rows_are_emitted_typed_and_numbered_while_the_model_writes_on() -> None:
+    emitted: list[Any] = []
+    reply = rows({"item": "kettle", "price": 24.90}, {"item": None, "price": None}, {"ITEM": "lamp", "price": "9.5"})
+    result = await table()[0].stream(["One kettle and a lamp."], Asker(("", reply)), emitted.append)
+    assert result == await table()[0].run(["One kettle and a lamp."], Asker(("", reply)))
+    assert emitted == [result[:1], result]
+    assert result[1] == {"item": "lamp", "price": Decimal("9.5"), "ordinal": 2}
+
+
+@pytest.mark.parametrize("bad", [{"item": "lamp", "price": "dear"}, None, 7])
+async def test_nothing_is_emitted_from_a_row_on_that_does_not_fit(bad: Any) -> None:
+    emitted: list[Any] = []
+    reply = rows({"item": "kettle", "price": 1}, bad, {"item": "lamp", "price": 2})
+    with pytest.raises(InvalidAnswer):
+        await table()[0].stream(["One kettle."], Asker(("", reply)), emitted.append)
+    assert [[row["item"] for row in found] for found in emitted] == [["kettle"]]
+
+
+async def test_a_row_that_is_blank_states_nothing() -> None:
+    assert await table()[0].run(["One kettle."], Asker(("", rows("", {"item": "kettle", "price": 1})))) == [
+        {"item": "kettle", "price": Decimal(1), "ordinal": 1}
+    ]
+
+
 async def test_a_long_text_is_read_piece_by_piece_in_order() -> None:
     text = " ".join(f"item{number}" for number in range(2_000))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import pairwise
 from typing import Any
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 
 import anserdb
 from anserdb.engine.errors import BindError, InvalidAnswer
-from anserdb.udfs.models.base import Generate, JsonAnswer, Reply, Request
-from anserdb.udfs.models.scripted import ScriptedModel
+from anserdb.udfs.functions import functions
+from anserdb.udfs.models.base import Capabilities, Generate, JsonAnswer, Reply, Request
+from anserdb.udfs.models.hearing import listener
+from anserdb.udfs.models.scripted import HEARD_CHARACTERS, ScriptedModel
 from anserdb.udfs.prompts.folding import CHUNK_CHARACTERS
 from anserdb.udfs.prompts.spans import consecutive
+from anserdb.udfs.spec import Streams, with_additions
 from tests.support.asking import Asking
 from tests.support.function_call import DYNAMIC, Asker, bound, task
 
@@ -24,6 +28,13 @@ LETTER = "The kettle broke.\nIt   was new! Send another."
 
 def parts(*texts: str) -> str:
     return json.dumps({"parts": texts})
+
+
+def model_ask(model: ScriptedModel) -> Any:
+    """An ``Ask`` of this very model."""
+    ask = Asker()
+    ask.model = model
+    return ask
 
 
 def split(unit: Any = "sentences", source: Any = DYNAMIC, **options: Any) -> Any:
@@ -84,6 +95,97 @@ async def test_a_long_text_is_split_piece_by_piece_in_order() -> None:
     assert len(ask.asked) > 1
     assert all(len(request.user) < CHUNK_CHARACTERS + 10 for request in ask.asked)
     assert list(split("words")[0].requests([" ".join(words)])) == ask.asked
+
+
+async def test_parts_are_emitted_while_the_model_writes_on() -> None:
+    said: list[str] = []
+
+    async def pace(before: str) -> None:
+        said.append(before)
+
+    emitted: list[tuple[int, list[dict[str, Any]]]] = []
+    answer = parts("the kettle broke.", " ", "it was new!", "Send another.")
+    model = ScriptedModel([("", answer)], pace=pace)
+    result = await split()[0].stream([LETTER], model_ask(model), lambda items: emitted.append((len(said), [*items])))
+    assert result == await split()[0].run([LETTER], Asker(("", answer)))
+    assert [found for _, found in emitted] == [result[:1], result[:2], result[:3]]
+    ends = [answer.index(words) + len(words) for words in ('broke."', 'new!"', 'another."')]
+    assert [at for at, _ in emitted] == [-(-end // HEARD_CHARACTERS) for end in ends]  # with the piece that ends it
+
+
+async def test_nothing_is_emitted_that_the_whole_answer_would_not_hold() -> None:
+    emitted: list[Any] = []
+    answer = parts("The kettle", "broke.", "kettle", "It was new!")
+    with pytest.raises(InvalidAnswer, match="'kettle'"):
+        await split()[0].stream([LETTER], Asker(("", answer)), emitted.append)
+    assert [item["part"] for item in emitted[-1]] == ["The kettle", "broke."]
+    emitted.clear()
+    with pytest.raises(InvalidAnswer, match="no list of parts"):
+        await split()[0].stream([LETTER], Asker(("", '{"parts": ["The kettle", 7, "broke."]}')), emitted.append)
+    assert [[item["part"] for item in found] for found in emitted] == [["The kettle"]]
+
+
+async def test_parts_of_a_later_piece_are_emitted_when_the_pieces_before_it_are_known() -> None:
+    text = " ".join(f"word{number}" for number in range(1_000))
+    first_may_go, emitted = asyncio.Event(), list[Any]()
+
+    def every_word(request: Request) -> str:
+        assert isinstance(request, Generate)
+        return parts(*request.user.removeprefix("Body: ").split())
+
+    async def delay(request: Request) -> None:
+        if isinstance(request, Generate) and "word1 " in request.user:
+            await first_may_go.wait()
+
+    model = ScriptedModel([("", every_word)], delay=delay)
+    call = asyncio.create_task(split("words")[0].stream([text], model_ask(model), emitted.append))
+    while len(model.calls) < 2 or model.in_flight > 1:
+        await asyncio.sleep(0)
+    assert not emitted
+    first_may_go.set()
+    result = await call
+    assert all(found == result[: len(found)] for found in emitted)
+    assert len(emitted) > 100
+
+
+async def test_blank_and_null_texts_emit_nothing() -> None:
+    assert await split()[0].stream([" "], Asker(("", parts("x"))), pytest.fail) == []
+    assert await split(source=None)[0].stream([], Asker(("", parts("x"))), pytest.fail) is None
+    assert await split()[0].stream(["Nothing."], Asker(("", parts())), pytest.fail) == []
+
+
+async def test_additions_are_streamed_with() -> None:
+    function = with_additions(functions()["LLM_SPLIT"])
+    call = function.lower(bound(DYNAMIC, "words", texts=("t.body", "…"), seed=7), Capabilities())
+    emitted: list[Any] = []
+    ask = Asker(("", parts("a", "b")))
+    assert isinstance(call, Streams)
+    assert await call.stream(["a b"], ask, emitted.append) == emitted[-1]
+    assert ask.generated[0].seed == 7
+    other = with_additions(functions()["LLM_COMPLETE"])
+    assert not isinstance(other.lower(bound("Say it.", seed=7), Capabilities()), Streams)
+
+
+@given(st.lists(st.sampled_from(["a", "B", "ab", " ", "c", "b a"]), max_size=6), st.integers(1, 9))
+async def test_whatever_is_emitted_begins_the_result(found: list[str], size: int) -> None:
+    text, emitted = "a b ab\n b a c", list[Any]()
+
+    async def ask(_: Request, parse: Any) -> Any:
+        heard = listener()
+        assert heard is not None
+        answer = parts(*found)
+        heard.begin()
+        for start in range(0, len(answer), size):
+            heard.text(answer[start : start + size])
+        return parse(Reply(answer))
+
+    try:
+        result = await split()[0].stream([text], ask, emitted.append)
+    except InvalidAnswer:
+        return
+    assert all(items == result[: len(items)] for items in emitted)
+    assert [len(items) for items in emitted] == sorted({len(items) for items in emitted})
+    assert not result or emitted[-1] == result
 
 
 @given(st.text(alphabet="ab .<[|\n", max_size=40), st.lists(st.integers(0, 40), max_size=8))

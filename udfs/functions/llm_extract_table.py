@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,15 @@ from ...engine.errors import InvalidAnswer
 from ...engine.types import SqlType, from_json, json_schema, parse_type, quote, read_json
 from ..models.base import Answer, Capabilities, Generate, JsonAnswer, Reply
 from ..prompts.declared_fields import field_lines, fields_type
-from ..prompts.folding import CHUNK_CHARACTERS, gathered, pieces
+from ..prompts.folding import CHUNK_CHARACTERS, pieces
 from ..prompts.inputs import DATA_RULE, fields, input_names, render
+from ..prompts.list_answers import ListQuestion, listed
 from ..prompts.rewriting import room
 from ..prompts.row_values import RowValues
 from ..prompts.typed_answer import spoken
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
+from ..spec import DYNAMIC, Arguments, Ask, Emit, Parameter, SemanticFunction, Unprepared
+
+_Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,12 @@ class ExtractTableTask(Unprepared):
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The rows and their numbers, from 1. One that states nothing is none: small models give it for an empty answer."""
-        (value,) = self.values.of(row)
-        if value is None:
-            return None
-        asked = self.requests(row) if render(value).strip() else ()
-        found = [fields for part in await gathered(ask, asked, self._rows) for fields in part]
-        stated = (fields for fields in found if any(item is not None for item in fields.values()))
-        return [{**fields, "ordinal": number} for number, fields in enumerate(stated, 1)]
+        return await self._rows(row, ask)
+
+    async def stream(self, row: Sequence[Any], ask: Ask, emit: Emit) -> Any:
+        """As :meth:`run`. A row depends on no other, so what is emitted stands unless the whole answer is refused: because it
+        breaks off, is no JSON, or has a row later on that does not fit the type."""
+        return await self._rows(row, ask, lambda rows: emit(_numbered(rows)))
 
     def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
         """One request per piece."""
@@ -60,15 +62,33 @@ class ExtractTableTask(Unprepared):
         tokens = self.max_tokens or 2 * room(piece)
         return Generate(self.system, fields((self.name,), (piece,)), self.answer, self.temperature, tokens)
 
-    def _rows(self, reply: Reply) -> list[dict[str, Any]]:
+    async def _rows(self, row: Sequence[Any], ask: Ask, heard: Callable[[list[_Row]], None] | None = None) -> Any:
+        (value,) = self.values.of(row)
+        if value is None:
+            return None
+        asked = self.requests(row) if render(value).strip() else ()
+        questions = [ListQuestion(request, "rows", self._read, lambda: self._stated) for request in asked]
+        return _numbered(await listed(questions, ask, heard))
+
+    def _read(self, reply: Reply) -> list[_Row]:
         try:
             rows = read_json(reply.text)["rows"]
-            if not isinstance(rows, list) or None in rows:
+            if not isinstance(rows, list):
                 raise ValueError("rows: it is no list of objects")
-            return [from_json(item, self.type, f"rows[{index}]") for index, item in enumerate(rows)]
+            return [fields for index, item in enumerate(rows) for fields in self._stated(item, f"rows[{index}]")]
         except (ValueError, TypeError, KeyError) as error:
             reason = str(error) if isinstance(error, ValueError) else "it has no rows"
             raise InvalidAnswer(f"The model answered outside {self.type}[]: {reason}.", answer=reply.text) from None
+
+    def _stated(self, item: Any, path: str = "") -> list[_Row]:
+        if item is None:
+            raise ValueError("rows: it is no list of objects")
+        fields = from_json(item, self.type, path)
+        return [fields] if fields and any(value is not None for value in fields.values()) else []
+
+
+def _numbered(rows: Sequence[_Row]) -> list[_Row]:
+    return [{**fields, "ordinal": number} for number, fields in enumerate(rows, 1)]
 
 
 def _answer(row: SqlType) -> JsonAnswer:

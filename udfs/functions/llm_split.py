@@ -7,7 +7,7 @@ the input.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,12 +15,13 @@ from typing import Any
 from ...engine.errors import InvalidAnswer
 from ...engine.types import parse_type, read_json
 from ..models.base import Capabilities, Generate, JsonAnswer, Reply
-from ..prompts.folding import CHUNK_CHARACTERS, ended, pieces
+from ..prompts.folding import CHUNK_CHARACTERS, pieces
 from ..prompts.inputs import DATA_RULE, fields, input_names, render
+from ..prompts.list_answers import ListQuestion, listed
 from ..prompts.rewriting import room
 from ..prompts.row_values import RowValues
-from ..prompts.spans import consecutive
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Unprepared
+from ..prompts.spans import consecutive, following
+from ..spec import DYNAMIC, Arguments, Ask, Emit, Parameter, SemanticFunction, Unprepared
 
 _TYPE = "STRUCT(part VARCHAR, ordinal BIGINT)[]"
 _SCHEMA = {
@@ -44,12 +45,12 @@ class SplitTask(Unprepared):
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The parts and their numbers, from 1; a blank text has none."""
-        (value,) = self.values.of(row)
-        if value is None:
-            return None
-        text = render(value)
-        parts = await self._parts(text, ask) if text.strip() else []
-        return [{"part": part, "ordinal": number} for number, part in enumerate(parts, 1)]
+        return await self._rows(row, ask)
+
+    async def stream(self, row: Sequence[Any], ask: Ask, emit: Emit) -> Any:
+        """As :meth:`run`. A part's place depends on the parts before it alone, so what is emitted stands unless the whole
+        answer is refused: because it breaks off, is no JSON, or has a part later on that does not stand in the text."""
+        return await self._rows(row, ask, lambda parts: emit(_numbered(parts)))
 
     def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
         """One request per piece."""
@@ -65,9 +66,16 @@ class SplitTask(Unprepared):
             raise ValueError(f"the output of an example must be a list of texts, not {output!r}.")
         return json.dumps({"parts": list(output)}, ensure_ascii=False)
 
-    async def _parts(self, text: str, ask: Ask) -> list[str]:
-        asked = [ask(self._request(piece), partial(_read, piece)) for piece in pieces(text)]
-        return [part for parts in await ended(asked) for part in parts]
+    async def _rows(self, row: Sequence[Any], ask: Ask, heard: Callable[[list[str]], None] | None = None) -> Any:
+        (value,) = self.values.of(row)
+        if value is None:
+            return None
+        text = render(value)
+        questions = map(self._question, pieces(text)) if text.strip() else ()
+        return _numbered(await listed(list(questions), ask, heard))
+
+    def _question(self, piece: str) -> ListQuestion[str]:
+        return ListQuestion(self._request(piece), "parts", partial(_read, piece), partial(_reader, piece))
 
     def _request(self, piece: str) -> Generate:
         tokens = self.max_tokens or room(piece)
@@ -89,6 +97,29 @@ def _read(piece: str, reply: Reply) -> list[str]:
             answer=reply.text,
         )
     return [piece[start:end] for start, end in spans]
+
+
+def _reader(piece: str) -> Callable[[Any], Sequence[str]]:
+    """Reads the parts one after the other, as :func:`_read` does."""
+    at = 0
+
+    def read(part: Any) -> Sequence[str]:
+        nonlocal at
+        if not isinstance(part, str):
+            raise ValueError("no text")
+        if not part.strip():
+            return ()
+        span = following(piece, part, at)
+        if span is None:
+            raise ValueError("not in the text")
+        at = span[1]
+        return (piece[slice(*span)],)
+
+    return read
+
+
+def _numbered(parts: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"part": part, "ordinal": number} for number, part in enumerate(parts, 1)]
 
 
 def _system(unit: str) -> str:

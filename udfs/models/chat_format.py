@@ -7,6 +7,7 @@ when the server refuses one with HTTP 400, does without it from then on.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ _FRAME_TOKENS = 48
 # Words of a 400 that blame the form of the answer; servers word it freely, and many name no parameter.
 _FORM_WORDS = ("response_format", "json_schema", "json_object", "structured", "guided", "schema", "grammar")
 _DROPPABLE = ("max_tokens", "temperature", "seed", "logprobs", "top_logprobs", "dimensions")
+# A server that does not stream says so in words of its own.
+_STREAMED = re.compile(r"\bstream(?:s|ed|ing)?\b")
 
 
 class Dialect:
@@ -59,23 +62,38 @@ class Dialect:
         body |= self._constraint(request)
         if self._wants_scores(request):
             body |= self._known({"logprobs": True, "top_logprobs": _TOP_LOGPROBS})
-        return body | {"stream": True} if stream else body
+        return body | self._streaming() if stream else body
 
     def embeddings(self, text: str, dimension: int | None) -> dict[str, Any]:
         """The body of ``POST /embeddings``."""
         return {"model": self._model, "input": text, **self._known({"dimensions": dimension})}
 
-    def learn(self, refusal: Refusal) -> bool:
-        """Do without what the refusal blames; ``False`` if it blames nothing that can be left out."""
+    def learn(self, refusal: Refusal, *, stream: bool = False) -> bool:
+        """Do without what the refusal (of a request with ``stream``) blames; ``False``: nothing that can be left out."""
         if refusal.status not in (400, 422) or too_long(refusal):
             return False
         words = f"{refusal.param} {refusal.code} {refusal.text}".lower()
+        if stream and (
+            blamed := self._blamed_streaming(words)
+        ):  # first: an answer needs its form more than to be heard
+            self._dropped |= blamed
+            return True
         if self._form != "none" and any(word in words for word in _FORM_WORDS):
             self._form = FORMS[FORMS.index(self._form) + 1]
             return True
         blamed = {name for name in _DROPPABLE if name in words} - self._dropped
         self._dropped |= blamed
         return bool(blamed)
+
+    def _streaming(self) -> dict[str, Any]:
+        if "stream" in self._dropped:
+            return {}
+        return {"stream": True, **self._known({"stream_options": {"include_usage": True}})}
+
+    def _blamed_streaming(self, words: str) -> set[str]:
+        if "stream_options" in words and "stream_options" not in self._dropped:
+            return {"stream_options"}
+        return {"stream"} - self._dropped if _STREAMED.search(words) else set()
 
     def read(self, request: Generate, reply: Mapping[str, Any], seconds: float, name: str = "") -> Reply:
         """The reply, its answer validated.

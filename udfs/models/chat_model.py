@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...engine.errors import ModelError, NotSupportedError
-from .base import Capabilities, Embed, Generate, Reply, Request
+from .base import Capabilities, ChoiceAnswer, Embed, Generate, Reply, Request
 from .chat_format import Dialect, read_usage
+from .chat_stream import ChatStream
+from .hearing import Listener, listener
 from .http_errors import refused
 from .http_transport import HttpTransport, Refused
 from .sending import answered
@@ -57,24 +58,12 @@ class ChatModel:
         return self._capabilities
 
     async def call(self, request: Request) -> Reply:
-        """One request over HTTP; see :mod:`.http_errors` for what may be raised."""
+        """One request over HTTP, streamed where somebody listens (:mod:`.hearing`); see :mod:`.http_errors` for what may be raised."""
         match request:
             case Generate():
                 return await self._generate(request)
             case Embed():
                 return await self._embed(request)
-
-    async def stream(self, request: Generate) -> AsyncIterator[str]:
-        """The answer's text, piece by piece as the model writes it. Not retried and not validated."""
-        try:
-            async for line in self._transport.lines("/chat/completions", self._dialect.chat(request, stream=True)):
-                for piece in _pieces(line):
-                    yield piece
-        except Refused as error:
-            refusal = error.refusal
-        else:
-            return
-        raise refused(refusal, self._transport.where)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -83,7 +72,10 @@ class ChatModel:
     async def _generate(self, request: Generate) -> Reply:
         if not self._capabilities.generates:
             raise self._cannot("write text", "LLM_EMBED and LLM_SIMILARITY")
-        reply, seconds = await self._post("/chat/completions", lambda: self._dialect.chat(request))
+        heard = None if isinstance(request.answer, ChoiceAnswer) else listener()
+        reply, seconds = await self._post(
+            "/chat/completions", lambda: self._dialect.chat(request, stream=heard is not None), heard
+        )
         answered(read_usage(reply))
         return self._dialect.read(request, reply, seconds, self._transport.where.name)
 
@@ -95,16 +87,19 @@ class ChatModel:
         reply, seconds = await self._post("/embeddings", lambda: self._dialect.embeddings(text, how.dimension))
         return Reply(vector=self._vector(reply), usage=read_usage(reply), seconds=seconds)
 
-    async def _post(self, path: str, body: Callable[[], Mapping[str, Any]]) -> tuple[dict[str, Any], float]:
+    async def _post(
+        self, path: str, body: Callable[[], Mapping[str, Any]], heard: Listener | None = None
+    ) -> tuple[dict[str, Any], float]:
         """Post, leaving out what the server refuses (once per server, see :class:`Dialect`)."""
         while True:
             sent, started = body(), time.perf_counter()
+            stream = ChatStream(heard) if heard is not None and "stream" in sent else None
             try:
-                return await self._transport.post(path, sent), time.perf_counter() - started
+                return await self._transport.post(path, sent, stream), time.perf_counter() - started
             except Refused as error:
                 refusal = error.refusal
             # Where the body would differ now, another call in flight has learnt the lesson already.
-            if body() == sent and not self._dialect.learn(refusal):
+            if body() == sent and not self._dialect.learn(refusal, stream=stream is not None):
                 raise refused(refusal, self._transport.where)
 
     def _vector(self, reply: Mapping[str, Any]) -> tuple[float, ...]:
@@ -121,15 +116,3 @@ class ChatModel:
 
     def _cannot(self, verb: str, use: str) -> NotSupportedError:
         return NotSupportedError(f"Model {self._transport.where.name} cannot {verb}; it is for {use}.")
-
-
-def _pieces(line: str) -> list[str]:
-    """The text in one line of server-sent events."""
-    if not line.startswith("data:"):
-        return []
-    try:
-        event = json.loads(line.removeprefix("data:"))
-    except ValueError:  # [DONE]
-        return []
-    deltas = [choice.get("delta") or {} for choice in event.get("choices") or ()]
-    return [delta["content"] for delta in deltas if delta.get("content")]

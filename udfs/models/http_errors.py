@@ -151,6 +151,11 @@ def unreachable(where: Endpoint, reason: str) -> ModelUnavailable:
     return ModelUnavailable(f"Model {where.name}: no connection to {where.base_url} ({reason}). {hint}", where.name)
 
 
+def broke_off(where: Endpoint) -> ModelUnavailable:
+    """A streamed answer ended before it was whole."""
+    return ModelUnavailable(f"{_who(where)} broke off in the middle of its answer.", where.name)
+
+
 def timed_out(where: Endpoint, seconds: float) -> ModelTimeout:
     """No answer in time."""
     hint = "Raise timeout_s, or ask for fewer tokens."

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ...engine.errors import ModelError, ModelUnavailable
-from .http_errors import Endpoint, Refusal, missing_key, read_refusal, redact, timed_out, unreachable, unread_secret
+from .backend import public_address
+from .http_errors import (
+    Endpoint,
+    Refusal,
+    broke_off,
+    missing_key,
+    read_refusal,
+    redact,
+    timed_out,
+    unreachable,
+    unread_secret,
+)
+from .http_sockets import patient_socket
+from .http_stream import GaveUp, Sink, Unreadable, pour, streamed
 from .sending import not_sent, sent
 
 if TYPE_CHECKING:
     import aiohttp
 
-CONNECT_TIMEOUT_S = 60.0  # a starved loop must not look like a dead server
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -53,61 +65,65 @@ class HttpTransport:
         self, where: Endpoint, *, timeout_s: float, connections: int, extra_headers: Headers = no_headers
     ) -> None:
         self.where = where
+        self._endpoint = public_address(where.base_url)
         self._timeout_s = timeout_s
         self._connections = connections
         self._extra_headers = extra_headers
         self._session: aiohttp.ClientSession | None = None
         self._opening: asyncio.Lock | None = None
         self._proxy = _proxy(where.base_url)
+        # llama.cpp's server closes a connection after a stream, but says that it keeps it; the next request on it would be
+        # lost. A new connection costs next to nothing without TLS, and servers with TLS are others.
+        self._streaming = {"Connection": "close"} if urlsplit(where.base_url).scheme == "http" else None
         self._key = ""  # as it was sent, to strike it out of what the server says
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any], sink: Sink | None = None) -> dict[str, Any]:
         """POST JSON to a path below the base address, or to a whole address, and return the JSON object answered.
+
+        Parameters
+        ----------
+        sink : takes the answer as it comes, and makes the object; but not if the server answers all at once.
 
         Raises
         ------
         Refused : an HTTP error. ModelTimeout, ModelUnavailable : no (readable) answer.
         """
-        status, headers, raw = await self._exchange(path, body)
+        status, headers, raw = await self._exchange(path, body, sink)
         if status >= 300:
-            raise Refused(read_refusal(status, headers, raw, self._key))
-        return self._object(raw)
+            raise Refused(read_refusal(status, headers, raw or b"", self._key))
+        if raw is not None or sink is None:
+            return self._object(raw or b"")
+        if not sink.whole:
+            raise broke_off(self.where)
+        return sink.reply()
 
-    async def _exchange(self, path: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+    async def _exchange(
+        self, path: str, body: Mapping[str, Any], sink: Sink | None
+    ) -> tuple[int, Mapping[str, str], bytes | None]:
         session = self._session or await self._open()
         # aiohttp's errors hold the request's headers, key included: ours is raised outside, without that context.
         failure: ModelError
-        sent()
+        sent(self._endpoint)
         try:
-            async with self._post(session, path, body) as response:
+            async with self._post(session, path, body, self._streaming if sink is not None else None) as response:
+                if sink is not None and streamed(response):
+                    await pour(response, sink)
+                    return response.status, response.headers, None
                 return response.status, response.headers, await response.read()
+        except GaveUp as error:
+            return error.status, {}, error.body
+        except Unreadable as error:
+            failure = self._unreadable(error.raw)
         except Exception as error:
             failure = self._failure(error)
         raise failure
 
-    async def lines(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[str]:
-        """POST JSON and yield the answer's lines as they come (server-sent events)."""
-        session = self._session or await self._open()
-        failure: ModelError | None = None
-        sent()
-        try:
-            async with self._post(session, path, body) as response:
-                if response.status >= 300:
-                    raw = await response.read()
-                    raise Refused(read_refusal(response.status, response.headers, raw, self._key))
-                async for line in response.content:
-                    yield line.decode("utf-8", "replace").rstrip("\r\n")
-        except Refused:
-            raise
-        except Exception as error:
-            failure = self._failure(error)
-        if failure:
-            raise failure
-
-    def _post(self, session: aiohttp.ClientSession, path: str, body: Mapping[str, Any]) -> Any:
+    def _post(
+        self, session: aiohttp.ClientSession, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None
+    ) -> Any:
         # A redirect of a POST loses its body or carries the key elsewhere: it is reported, not followed.
         url = path if "://" in path else self.where.base_url + path
-        return session.post(url, data=_encode(body), proxy=self._proxy, allow_redirects=False)
+        return session.post(url, data=_encode(body), headers=headers, proxy=self._proxy, allow_redirects=False)
 
     async def close(self) -> None:
         """Close the connections; idempotent, and a later call opens new ones."""
@@ -122,19 +138,20 @@ class HttpTransport:
             value = None
         if isinstance(value, dict):
             return value
+        raise self._unreadable(raw)
+
+    def _unreadable(self, raw: bytes) -> ModelError:
         shown = redact(raw[:80].decode("utf-8", "replace"), self._key)
         where = self.where
-        raise ModelUnavailable(
+        return ModelUnavailable(
             f"Model {where.name}: {where.base_url} answered something that is not JSON: {shown!r}", where.name
         )
 
     def _failure(self, error: Exception) -> ModelError:
         import aiohttp
 
-        if isinstance(error, (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError)):
+        if isinstance(error, aiohttp.ClientConnectorError):
             not_sent()
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return unreachable(self.where, f"no connection within {CONNECT_TIMEOUT_S:g} s")
         if isinstance(error, TimeoutError):
             return timed_out(self.where, self._timeout_s)
         if isinstance(error, (aiohttp.ClientError, OSError)):
@@ -168,8 +185,10 @@ class HttpTransport:
         import aiohttp
 
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=300, keepalive_timeout=60),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+            connector=aiohttp.TCPConnector(
+                limit=self._connections, ttl_dns_cache=300, keepalive_timeout=60, socket_factory=patient_socket
+            ),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=None),
             headers=headers,
         )
 

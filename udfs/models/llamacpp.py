@@ -7,8 +7,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from . import weights
 from .backend import Backend, OptionSpec, positive_integer, text
 from .base import Capabilities, ChoiceAnswer, Generate, JsonAnswer, ModelSpec, Reply, Request, Usage
 from .choice_scores import choice_scores
+from .hearing import listener
 from .llamacpp_engine import Engine, EngineKey, joined, lease, release
 from .sending import answered, sent
 from .weights_catalog import CATALOGUE
@@ -90,7 +92,7 @@ class LlamaCpp:
         started = time.perf_counter()
         sent()
         try:
-            chunks = await asyncio.wrap_future(engine.submit(_payload(request), stop))
+            chunks = await asyncio.wrap_future(engine.submit(_payload(request), stop, _voice(request)))
         except asyncio.CancelledError:
             stop.set()
             raise
@@ -146,6 +148,20 @@ class LlamaCpp:
                 answer["text"],
             )
         return Reply(answer["text"], usage=usage, seconds=seconds)
+
+
+def _voice(request: Generate) -> Callable[[str], object] | None:
+    """How the engine's thread hands the words of an answer to who listens for them on this loop."""
+    heard, loop = None if isinstance(request.answer, ChoiceAnswer) else listener(), asyncio.get_running_loop()
+    if heard is None:
+        return None
+    heard.begin()
+
+    def say(words: str) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is there
+            loop.call_soon_threadsafe(heard.text, words)
+
+    return say
 
 
 class _Opener:

@@ -43,15 +43,23 @@ class Engine:
         self._server: Any = _start(key, self._password)
         self._pool = ThreadPoolExecutor(key.slots, thread_name_prefix=f"anser-{key.path.stem}")
 
-    def submit(self, payload: Payload, stop: threading.Event) -> Future[list[Chunk]]:
-        """Queue a chat completion; the result is its stream of chunks. Setting ``stop`` ends it at the next token."""
-        return self._pool.submit(self._chunks, payload, stop)
+    def submit(
+        self, payload: Payload, stop: threading.Event, say: Callable[[str], object] | None = None
+    ) -> Future[list[Chunk]]:
+        """Queue a chat completion; the result is its stream of chunks. Setting ``stop`` ends it at the next token.
 
-    def _chunks(self, payload: Payload, stop: threading.Event) -> list[Chunk]:
+        ``say`` is called, on a thread, with the text of every chunk when it comes.
+        """
+        return self._pool.submit(self._chunks, payload, stop, say)
+
+    def _chunks(self, payload: Payload, stop: threading.Event, say: Callable[[str], object] | None) -> list[Chunk]:
         chunks: list[Chunk] = []
 
         def receive(chunk: Chunk | list[Chunk]) -> bool:
-            chunks.extend(chunk if isinstance(chunk, list) else [chunk])
+            came = chunk if isinstance(chunk, list) else [chunk]
+            chunks.extend(came)
+            if say is not None and not stop.is_set() and (words := "".join(map(_text, came))):
+                say(words)
             return stop.is_set()
 
         if not stop.is_set():
@@ -156,10 +164,14 @@ def joined(chunks: list[Chunk], fail: Callable[[Mapping[str, Any]], Exception]) 
         if error := chunk.get("error"):
             raise fail(error)
         answer["usage"] = chunk.get("usage") or answer["usage"]
+        text.append(_text(chunk))
         for choice in chunk.get("choices", ()):
-            text.append(choice.get("delta", {}).get("content") or "")
             answer["finish"] = choice.get("finish_reason") or answer["finish"]
             tokens = (choice.get("logprobs") or {}).get("content") or ()
             if tokens and not answer["top"]:
                 answer["top"] = tokens[0].get("top_logprobs", [])
     return {**answer, "text": "".join(text)}
+
+
+def _text(chunk: Chunk) -> str:
+    return "".join(choice.get("delta", {}).get("content") or "" for choice in chunk.get("choices", ()))

@@ -33,8 +33,11 @@ from .base import (
     Usage,
 )
 from .choices import match_choice
+from .hearing import listener
 from .sending import sent
 
+HEARD_CHARACTERS = 7
+"""How much of an answer who listens hears at once."""
 Matcher = str | re.Pattern[str] | Callable[[str], bool]
 Outcome = str | Mapping[str, float] | Sequence[float] | Exception | Callable[[Request], "str | Reply"]
 Rule = tuple[Matcher, Outcome]
@@ -66,6 +69,8 @@ class ScriptedModel:
     capabilities : default: text, embeddings of ``dimension`` numbers, and scores.
     seed : varies the hashed answers.
     delay : awaited within each call; a test may wait for an event in it.
+    pace : awaited before each piece of an answer to which somebody listens, with what was said before; a test may wait for
+        an event in it, too.
     faults : failures before success. fail_ratio : share of texts, chosen by hash, that always fail.
     dimension : length of hashed vectors.
 
@@ -81,6 +86,7 @@ class ScriptedModel:
         capabilities: Capabilities | None = None,
         seed: int = 0,
         delay: Callable[[Request], Awaitable[None]] | None = None,
+        pace: Callable[[str], Awaitable[None]] | None = None,
         faults: Sequence[Fault] = (),
         fail_ratio: float = 0.0,
         dimension: int = 16,
@@ -91,6 +97,7 @@ class ScriptedModel:
         )
         self._capabilities = capabilities or default
         self._rules, self._seed, self._delay, self._faults = tuple(rules), seed, delay, tuple(faults)
+        self._pace = pace or _yielding
         self._fail_ratio, self._dimension, self._name = fail_ratio, self._capabilities.dimension or dimension, name
         self._failed: Counter[tuple[int, str]] = Counter()
         self._in_flight = 0
@@ -123,13 +130,25 @@ class ScriptedModel:
         try:
             if self._delay is not None:
                 await self._delay(request)
-            return self._answer(request, time.perf_counter() - started)
+            reply = self._answer(request, time.perf_counter() - started)
+            await self._say(request, reply.text)
+            return reply
         finally:
             self._in_flight -= 1
 
     async def close(self) -> None:
         """Remembers that it was closed."""
         self.closed = True
+
+    async def _say(self, request: Request, text: str) -> None:
+        """Hand the text over in pieces to who listens."""
+        written = isinstance(request, Generate) and not isinstance(request.answer, ChoiceAnswer)
+        if not written or (heard := listener()) is None:
+            return
+        heard.begin()
+        for start in range(0, len(text), HEARD_CHARACTERS):
+            await self._pace(text[:start])
+            heard.text(text[start : start + HEARD_CHARACTERS])
 
     def _answer(self, request: Request, seconds: float) -> Reply:
         text = request.text if isinstance(request, Embed) else request.user
@@ -197,6 +216,11 @@ class ScriptedModel:
             raise ModelError(
                 f"Model {self._name} cannot make a value for this type: {error}. Give it a rule.", self._name
             ) from None
+
+
+async def _yielding(_: str) -> None:
+    """Whoever waits for what was said has a turn before the next words."""
+    await asyncio.sleep(0)
 
 
 async def count_words(text: str) -> int:

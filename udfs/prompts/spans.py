@@ -49,13 +49,23 @@ def consecutive(text: str, parts: Sequence[str]) -> list[tuple[int, int]] | str:
     found: list[tuple[int, int]] = []
     at = 0
     for part in parts:
-        pattern = _words(part.split())
-        match = re.compile(pattern).search(text, at) or re.compile(pattern, re.IGNORECASE).search(text, at)
-        if match is None:
+        span = following(text, part, at)
+        if span is None:
             return part
-        found.append(match.span())
-        at = match.end()
+        found.append(span)
+        at = span[1]
     return found
+
+
+def following(text: str, part: str, at: int) -> tuple[int, int] | None:
+    """Where a part stands first, at ``at`` or after it.
+
+    >>> following("One. Two. one.", "one.", 1), following("One.", "Two.", 0)
+    ((10, 14), None)
+    """
+    pattern = _words(part.split())
+    match = re.compile(pattern).search(text, at) or re.compile(pattern, re.IGNORECASE).search(text, at)
+    return match and match.span()
 
 
 def replaced(text: str, spans: Sequence[Span]) -> str:
