@@ -13,12 +13,18 @@ from .resources import Service
 
 FORGETTING = 0.995
 """Weight of a call against the one after it: the last 200 calls decide."""
+REMEMBERED = 20.0
+"""Weight of all that was learnt before this process, in calls: it is where the estimate starts, and soon outweighed."""
 SPREAD = 1e-9
 """Relative variance of the units under which no slope is read out of them."""
 
 
 class Calibration:
     """A running estimate of ``alpha + beta · units``.
+
+    Attributes
+    ----------
+    calls : that it was learnt from, remembered ones included.
 
     >>> times = Calibration()
     >>> for tokens in (100, 200, 300):
@@ -41,6 +47,16 @@ class Calibration:
         for units, seconds in calls:
             learnt.observe(units, seconds)
         return learnt
+
+    def remember(self, calls: Iterable[tuple[float, float]]) -> None:
+        """Begin with what another process has measured: (units, seconds), the oldest first. Only before the first call."""
+        if self.calls:
+            return
+        for units, seconds in calls:
+            self.observe(units, seconds)
+        share = min(1.0, REMEMBERED / self._w) if self._w else 1.0
+        self._w, self._x, self._y = share * self._w, share * self._x, share * self._y
+        self._xx, self._xy, self._yy = share * self._xx, share * self._xy, share * self._yy
 
     def observe(self, units: float, seconds: float) -> None:
         """A call has ended."""

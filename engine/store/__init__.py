@@ -8,11 +8,12 @@ from __future__ import annotations
 from .files import data_dir, default_store_path
 from .prompts import StoredPrompt
 from .queries import StoredQuery
-from .records import CallRecord, RowError, StoredModel, UsageTotals
+from .records import CallRecord, Reuse, RowError, StoredModel, UsageTotals
 from .store import Store
 
 __all__ = [
     "CallRecord",
+    "Reuse",
     "RowError",
     "Store",
     "StoredModel",

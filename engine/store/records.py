@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..errors import ProgrammingError
 
@@ -21,9 +21,8 @@ SECRET_OPTION = re.compile(
 SECRET_NAME = "api_key_secret"  # holds the name of a DuckDB secret, as api_key_env holds that of a variable
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One model call, as it happened.
+class CallRecord(NamedTuple):
+    """One model call, as it happened. A tuple, because there is one for every call, and it goes to SQLite as it is.
 
     Parameters
     ----------
@@ -40,6 +39,11 @@ class CallRecord:
     queue_seconds : what passed before the attempt that ``seconds`` is of was sent: waiting for a slot and for rates, and
         earlier attempts; ``None``: the model does not tell.
     price_source : where ``cost_usd`` comes from: ``CREATE MODEL``, ``local``, a price table and its version, ``unknown``.
+    endpoint : where it was sent; ``None``: nowhere outside this process, or the model does not tell.
+    discarded : nobody used it: another attempt was faster, the query was over, or its reader wanted no more rows.
+    energy_j_low, energy_j, energy_j_high : joules, at least, likeliest and at most; ``None``: nobody counted the tokens.
+    energy_method : how they were found: ``nvml``, ``provider``, ``table``, ``tdp`` or ``default``.
+    co2_g : grams of CO₂ equivalent that ``energy_j`` emits. co2_source : whose figure for the electricity that is.
     """
 
     at: float
@@ -59,6 +63,35 @@ class CallRecord:
     error: str | None
     queue_seconds: float | None = None
     price_source: str | None = None
+    endpoint: str | None = None
+    discarded: bool = False
+    energy_j_low: float | None = None
+    energy_j: float | None = None
+    energy_j_high: float | None = None
+    energy_method: str | None = None
+    co2_g: float | None = None
+    co2_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Answers that one call site of a query found in the store, and what asking for them would have taken.
+
+    Parameters
+    ----------
+    at : Unix time in seconds, of the first. cached : how many.
+    avoided_cost_usd, avoided_energy_j, avoided_co2_g : sums of what is known; ``None``: of none of them.
+    """
+
+    at: float
+    query_id: str
+    call_site: str
+    function: str
+    model: str
+    cached: int
+    avoided_cost_usd: float | None = None
+    avoided_energy_j: float | None = None
+    avoided_co2_g: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +132,8 @@ class StoredModel:
 class UsageTotals:
     """What one query's calls add up to.
 
-    Sums are over the calls whose figure is known; ``unknown_token_calls`` and ``unknown_cost_calls`` count the others.
-    A sum is ``None`` when there were calls and not one of them had a figure.
+    Sums are over the calls whose figure is known; ``unknown_token_calls``, ``unknown_cost_calls`` and
+    ``unknown_energy_calls`` count the others. ``failed_calls`` are without those that were discarded. A sum is ``None`` when there were calls and not one of them had a figure.
     """
 
     calls: int
@@ -113,17 +146,24 @@ class UsageTotals:
     cost_usd: float | None
     unknown_token_calls: int
     unknown_cost_calls: int
+    discarded_calls: int = 0
+    energy_j_low: float | None = 0.0
+    energy_j: float | None = 0.0
+    energy_j_high: float | None = 0.0
+    co2_g: float | None = 0.0
+    unknown_energy_calls: int = 0
 
 
-CALL_COLUMNS = tuple(field.name for field in fields(CallRecord))
+CALL_COLUMNS = CallRecord._fields
 ERROR_COLUMNS = tuple(field.name for field in fields(RowError))
-_call_values = attrgetter(*CALL_COLUMNS)
 _error_values = attrgetter(*ERROR_COLUMNS)
 
 
 def call_row(record: CallRecord) -> tuple[object, ...]:
     """``record`` as values for SQLite."""
-    return tuple(map(_storable, _call_values(record)))
+    texts = f"{record.call_site}{record.function}{record.model}{record.error}{record.endpoint}{record.price_source}"
+    # A plain tuple: SQLite's module reads it faster than its subclass.
+    return tuple(record) if texts.isascii() else tuple(map(_storable, record))
 
 
 def error_row(error: RowError) -> tuple[object, ...]:

@@ -77,8 +77,35 @@ VERSION_5 = (
         unknown_cost_calls INTEGER NOT NULL, PRIMARY KEY (day, model, function))""",
 )
 
+VERSION_6 = (
+    "ALTER TABLE calls ADD COLUMN endpoint TEXT",
+    "ALTER TABLE calls ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE calls ADD COLUMN energy_j_low REAL",
+    "ALTER TABLE calls ADD COLUMN energy_j REAL",
+    "ALTER TABLE calls ADD COLUMN energy_j_high REAL",
+    "ALTER TABLE calls ADD COLUMN energy_method TEXT",
+    "ALTER TABLE calls ADD COLUMN co2_g REAL",
+    "ALTER TABLE calls ADD COLUMN co2_source TEXT",
+    "ALTER TABLE past_usage ADD COLUMN discarded_calls INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE past_usage ADD COLUMN energy_j_low REAL",
+    "ALTER TABLE past_usage ADD COLUMN energy_j REAL",
+    "ALTER TABLE past_usage ADD COLUMN energy_j_high REAL",
+    "ALTER TABLE past_usage ADD COLUMN co2_g REAL",
+    "ALTER TABLE past_usage ADD COLUMN unknown_energy_calls INTEGER NOT NULL DEFAULT 0",
+    "UPDATE past_usage SET unknown_energy_calls = calls",
+    "ALTER TABLE past_usage ADD COLUMN cached INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE past_usage ADD COLUMN avoided_cost_usd REAL",
+    "ALTER TABLE past_usage ADD COLUMN avoided_energy_j REAL",
+    "ALTER TABLE past_usage ADD COLUMN avoided_co2_g REAL",
+    # Answers that were found, summed up: a record of each would cost more than finding it does.
+    """CREATE TABLE reuses (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, query_id TEXT NOT NULL, call_site TEXT NOT NULL,
+        function TEXT NOT NULL, model TEXT NOT NULL, cached INTEGER NOT NULL, avoided_cost_usd REAL,
+        avoided_energy_j REAL, avoided_co2_g REAL, UNIQUE (query_id, call_site, function, model))""",
+)
+
 # Entry i takes version i to i + 1. Append; never edit an entry that was released.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
 
 
 def check_ours(connection: sqlite3.Connection, where: str) -> None:

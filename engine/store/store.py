@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from .records import (
     ERROR_COLUMNS,
     CallRecord,
     OptionValue,
+    Reuse,
     RowError,
     StoredModel,
     UsageTotals,
@@ -31,12 +33,15 @@ from .records import (
     error_row,
     refuse_secrets,
 )
+from .reuses import add_reuses
 from .tables import Rows, T
 from .traces import Traces
 from .upkeep import Upkeep, keys_to_touch
 from .views import ViewName, read_usage, read_view
 from .writer import Writer
 
+NOT_WAITED_FOR: tuple[ViewName, ...] = ("stage_trace", "usage", "usage_by_query")
+"""Views of what is on its way to the store while a query already ends: they wait for it."""
 KEYS_PER_STATEMENT = 512  # SQLite before 3.32 takes 999 parameters
 
 
@@ -139,6 +144,10 @@ class Store:
             connection.executemany(INSERT_ANSWER, rows)
 
         return self._writer.submit(work)
+
+    def save_reuses(self, reuses: Sequence[Reuse]) -> Future[None]:
+        """Add answers that were found to those of their query and call site; the future is as for :meth:`save`."""
+        return self.submit(partial(add_reuses, reuses=reuses))
 
     def save_error(self, error: RowError) -> Future[None]:
         """Add a line to the error ledger; the future is as for :meth:`save`."""
@@ -262,6 +271,8 @@ class Store:
         limit : at most so many rows.
         """
         self._check()
+        if view in NOT_WAITED_FOR:
+            self.traces.settle()
         with translated(self.path), self._viewing() as connection:
             return read_view(connection, view, query_id, limit)
 

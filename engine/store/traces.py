@@ -22,6 +22,9 @@ INSERT = "INSERT INTO stage_trace (query_id, stage, device, model, units, queued
 PRUNE = """DELETE FROM stage_trace WHERE device = ?1 AND id <=
     (SELECT id FROM stage_trace WHERE device = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)"""
 
+TIMES = """SELECT units, ended - started FROM stage_trace WHERE device = ? AND model = ? AND outcome = 'ok'
+    ORDER BY id DESC LIMIT ?"""
+
 
 class Traces:
     """The table ``stage_trace``.
@@ -53,7 +56,12 @@ class Traces:
         """Wait until those that were given to :meth:`save` can be read, for nobody waited for them then."""
         self._tables.submit(lambda _: None).result()
 
-    def times(self, device: str, model: str) -> list[tuple[float, float]]:
-        """Units and seconds of the calls that were answered, the oldest first: what ``Calibration.of`` learns from."""
-        sql = "SELECT units, ended - started FROM stage_trace WHERE device = ? AND model = ? AND outcome = 'ok' ORDER BY id"
-        return [(float(units), seconds) for units, seconds in self._tables.fetch(sql, [device, model])]
+    def times(self, device: str, model: str, most: int = -1) -> list[tuple[float, float]]:
+        """Units and seconds of the calls that were answered, the oldest first: what ``Calibration`` learns from.
+
+        Parameters
+        ----------
+        most : only so many, the newest; -1: all.
+        """
+        newest = self._tables.fetch(TIMES, [device, model, most])
+        return [(float(units), seconds) for units, seconds in reversed(newest)]

@@ -2,7 +2,8 @@
 
 Answers: once ``llm_cache_max_mb`` is passed, the least recently used ones go; those that a query under way has made or used
 stay until it has ended, so that what it has paid for is there if it is killed. Call records: the newest million stay, and
-of older ones their sums by day, model and function; of row errors the newest hundred thousand.
+of older ones their sums by day, model and function; of queries that found answers, and of row errors, the newest hundred
+thousand.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Protocol
 from weakref import WeakSet
 
 from ..errors import InterfaceError
-from .views import SUMS, TOTALS
+from .views import AVOIDED, SUMS, TOTALS
 from .writer import Writer
 
 MOST_CALLS = 1_000_000
 MOST_ERRORS = 100_000
+MOST_REUSES = 100_000
 STEP = 500
 """Rows that one step deletes at most; others write between two steps."""
 LOOK_EVERY = 2_000
@@ -32,10 +34,26 @@ COARSE_S = 600.0
 MOST_TOUCHED = 1_000
 TOUCH = "UPDATE answers SET used_at = ? WHERE key = ?"
 OLDEST = "SELECT rowid, length(payload) + 200 FROM answers WHERE used_at < ? ORDER BY used_at LIMIT ?"
-FOLD = f"""INSERT INTO past_usage (day, model, function, {", ".join(SUMS)})
-    SELECT strftime('%Y-%m-%d', at, 'unixepoch'), model, function, {TOTALS} FROM calls WHERE id <= ? GROUP BY 1, 2, 3
-    ON CONFLICT (day, model, function) DO UPDATE SET
-    {", ".join(f"{name} = CASE WHEN excluded.{name} IS NULL THEN {name} ELSE coalesce({name}, 0) + excluded.{name} END" for name in SUMS)}"""
+
+
+def _fold(names: Sequence[str], totals: str, table: str) -> str:
+    """Add what goes to the sums of its day, model and function."""
+    added = ", ".join(
+        f"{n} = CASE WHEN excluded.{n} IS NULL THEN {n} ELSE coalesce({n}, 0) + excluded.{n} END" for n in names
+    )
+    return f"""INSERT INTO past_usage (day, model, function, {", ".join(names)})
+        SELECT strftime('%Y-%m-%d', at, 'unixepoch'), model, function, {totals} FROM {table} WHERE id <= ? GROUP BY 1, 2, 3
+        ON CONFLICT (day, model, function) DO UPDATE SET {added}"""
+
+
+# Columns of the sums of calls that may not be NULL; answers that were found add nothing to them.
+_NOTHING = ("calls", "failed_calls", "retries", "seconds", "unknown_token_calls", "unknown_cost_calls")
+FOLDS = {
+    "calls": _fold(SUMS, TOTALS, "calls"),
+    "reuses": _fold(
+        (*_NOTHING, *AVOIDED), ", ".join([*("0" for _ in _NOTHING), *(f"sum({n})" for n in AVOIDED)]), "reuses"
+    ),
+}
 
 
 class Underway(Protocol):
@@ -55,11 +73,18 @@ class Upkeep:
 
     Parameters
     ----------
-    writer : the store's. most_calls, most_errors : records that stay.
+    writer : the store's. most_calls, most_errors, most_reuses : records that stay.
     """
 
-    def __init__(self, writer: Writer, most_calls: int = MOST_CALLS, most_errors: int = MOST_ERRORS) -> None:
-        self._writer, self._most = writer, {"calls": most_calls, "errors": most_errors}
+    def __init__(
+        self,
+        writer: Writer,
+        most_calls: int = MOST_CALLS,
+        most_errors: int = MOST_ERRORS,
+        most_reuses: int = MOST_REUSES,
+    ) -> None:
+        self._writer = writer
+        self._most = {"calls": most_calls, "errors": most_errors, "reuses": most_reuses}
         self._most_bytes: int | None = None
         self._queries: WeakSet[Underway] = WeakSet()
         self._touched: dict[bytes, float] = {}
@@ -131,7 +156,7 @@ class Upkeep:
 
     def _step(self, connection: sqlite3.Connection) -> bool:
         """One step of everything; whether there is more to do."""
-        return any([self._evict(connection), self._trim_calls(connection), self._trim(connection, "errors")])
+        return any([self._evict(connection), *[self._trim(connection, table) for table in self._most]])
 
     def _evict(self, connection: sqlite3.Connection) -> bool:
         if self._most_bytes is None:
@@ -152,16 +177,12 @@ class Upkeep:
             begun = [query.started for query in self._queries if query.begun and query.finished is None]
         return time.time() - (time.monotonic() - min(begun)) if begun else math.inf
 
-    def _trim_calls(self, connection: sqlite3.Connection) -> bool:
-        bound = self._bound(connection, "calls")
-        if bound is not None:
-            connection.execute(FOLD, [bound])
-        return self._trim(connection, "calls")
-
     def _trim(self, connection: sqlite3.Connection, table: str) -> bool:
         bound = self._bound(connection, table)
         if bound is None:
             return False
+        if table in FOLDS:
+            connection.execute(FOLDS[table], [bound])
         connection.execute(f"DELETE FROM {table} WHERE id <= ?", [bound])
         return self._bound(connection, table) is not None
 

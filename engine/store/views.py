@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,17 +20,32 @@ _TYPES = {
     "real": pa.float64(),
     "time": pa.timestamp("us", tz="UTC"),
     "day": pa.date32(),
+    "bool": pa.bool_(),
 }
 
-_EACH = (
-    "count(*)", "count(*) FILTER (WHERE outcome <> 'ok')", "sum(retries)", "sum(seconds)", "sum(tokens_in)",
-    "sum(tokens_out)", "sum(tokens_cached)", "sum(cost_usd)", "count(*) FILTER (WHERE tokens_in IS NULL)",
-    "count(*) FILTER (WHERE cost_usd IS NULL)",
-)  # fmt: skip
-TOTALS = ", ".join(_EACH)
-SUMS = ("calls", "failed_calls", "retries", "seconds", "tokens_in", "tokens_out", "tokens_cached", "cost_usd",
-        "unknown_token_calls", "unknown_cost_calls")  # fmt: skip
+_EACH = {
+    "calls": "count(*)",
+    "failed_calls": "count(*) FILTER (WHERE outcome <> 'ok' AND NOT discarded)",
+    "retries": "sum(retries)",
+    "seconds": "sum(seconds)",
+    "tokens_in": "sum(tokens_in)",
+    "tokens_out": "sum(tokens_out)",
+    "tokens_cached": "sum(tokens_cached)",
+    "cost_usd": "sum(cost_usd)",
+    "unknown_token_calls": "count(*) FILTER (WHERE tokens_in IS NULL)",
+    "unknown_cost_calls": "count(*) FILTER (WHERE cost_usd IS NULL)",
+    "discarded_calls": "count(*) FILTER (WHERE discarded)",
+    "energy_j_low": "sum(energy_j_low)",
+    "energy_j": "sum(energy_j)",
+    "energy_j_high": "sum(energy_j_high)",
+    "co2_g": "sum(co2_g)",
+    "unknown_energy_calls": "count(*) FILTER (WHERE energy_j IS NULL)",
+}
+TOTALS = ", ".join(_EACH.values())
+SUMS = tuple(_EACH)
 """The names of :data:`TOTALS`, and of the sums that stay of records that have gone."""
+AVOIDED = ("cached", "avoided_cost_usd", "avoided_energy_j", "avoided_co2_g")
+"""Sums of answers that were found, which made no calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +66,57 @@ def _micros(column: str) -> str:
     return f"CAST(round({column} * 1e6) AS INTEGER)"
 
 
+def _of_energy(column: str) -> str:
+    """Emissions of a bound, which has the intensity of ``energy_j`` (none: of nothing)."""
+    return f"CASE energy_j WHEN 0 THEN 0.0 ELSE {column} * co2_g / energy_j END"
+
+
 _SUMMED = (
     "calls int, failed_calls int, retries int, seconds real, tokens_in int, tokens_out int, tokens_cached int, "
-    "cost_usd real, unknown_token_calls int, unknown_cost_calls int"
+    "cost_usd real, unknown_token_calls int, unknown_cost_calls int, discarded_calls int, energy_j_low real, energy_j real, "
+    "energy_j_high real, co2_g real, unknown_energy_calls int, cached int, avoided_cost_usd real, avoided_energy_j real, "
+    "avoided_co2_g real"
 )
+_DAY = "CAST(at AS INTEGER) / 86400"
+# What answers that were found add to sums of calls is nothing: NULL, so that an unknown sum stays unknown.
+_NO_CALLS = ", ".join("0" if expression.startswith("count") else "NULL" for expression in _EACH.values())
 _USAGE = f"""
-    SELECT CAST(at AS INTEGER) / 86400 AS day, query_id, model, function,
-        {", ".join(f"{total} AS {name}" for total, name in zip(_EACH, SUMS, strict=True))}
+    SELECT {_DAY} AS day, query_id, model, function, {", ".join(f"{total} AS {name}" for name, total in _EACH.items())},
+        {", ".join(f"{'0' if name == 'cached' else 'NULL'} AS {name}" for name in AVOIDED)}
     FROM calls GROUP BY 1, 2, 3, 4
-    UNION ALL SELECT CAST(julianday(day) - 2440587.5 AS INTEGER), NULL, model, function, {", ".join(SUMS)} FROM past_usage"""
+    UNION ALL SELECT CAST(julianday(day) - 2440587.5 AS INTEGER), NULL, model, function, {", ".join((*SUMS, *AVOIDED))}
+    FROM past_usage
+    UNION ALL SELECT {_DAY}, query_id, model, function, {_NO_CALLS}, {", ".join(AVOIDED)} FROM reuses"""
+# Where nothing was asked nothing is unknown.
+_ADDED = ", ".join(
+    [f"CASE sum(calls) WHEN 0 THEN coalesce(sum({name}), 0) ELSE sum({name}) END" for name in SUMS]
+    + [f"CASE sum(cached) WHEN 0 THEN 0 ELSE sum({name}) END" for name in AVOIDED]
+)
 _WHO = "query_id text, call_site text, function text, model text"
 
 VIEWS: dict[ViewName, View] = {
     "calls": View(
         f"""SELECT {_micros("at")}, query_id, call_site, function, model, phase, lower(hex(key)), tokens_in, tokens_out,
-            tokens_cached, seconds, queue_seconds, retries, cost_usd, price_source, outcome, error FROM calls""",
+            tokens_cached, seconds, queue_seconds, retries, cost_usd, price_source, outcome, error, endpoint, discarded,
+            energy_j_low, energy_j, energy_j_high, energy_method, {_of_energy("energy_j_low")}, co2_g,
+            {_of_energy("energy_j_high")}, co2_source FROM calls""",
         _schema(
             f"at time, {_WHO}, phase text, key text, tokens_in int, tokens_out int, tokens_cached int, seconds real, "
-            "queue_seconds real, retries int, cost_usd real, price_source text, outcome text, error text"
+            "queue_seconds real, retries int, cost_usd real, price_source text, outcome text, error text, endpoint text, "
+            "discarded bool, energy_j_low real, energy_j real, energy_j_high real, energy_method text, co2_g_low real, "
+            "co2_g real, co2_g_high real, co2_source text"
         ),
         "ORDER BY id DESC",
     ),
     "usage": View(
-        f"SELECT model, function, {', '.join(f'sum({name})' for name in SUMS)} FROM ({_USAGE})",
+        f"SELECT model, function, {_ADDED} FROM ({_USAGE})",
         _schema(f"model text, function text, {_SUMMED}"),
         "GROUP BY model, function ORDER BY model, function",
     ),
     "usage_by_query": View(
-        f"SELECT day, query_id, model, function, {', '.join(SUMS)} FROM ({_USAGE})",
+        f"SELECT day, query_id, model, function, {_ADDED} FROM ({_USAGE})",
         _schema(f"day day, query_id text, model text, function text, {_SUMMED}"),
-        "ORDER BY day, query_id, model, function",
+        "GROUP BY day, query_id, model, function ORDER BY day, query_id, model, function",
     ),
     "errors": View(
         f"SELECT {_micros('at')}, query_id, call_site, function, model, row_number, input_digest, input_preview, "
@@ -116,8 +153,12 @@ def read_view(connection: sqlite3.Connection, name: ViewName, query_id: str | No
     batches = []
     while rows := cursor.fetchmany(ROWS_PER_BATCH):
         columns = zip(zip(*rows, strict=True), view.schema, strict=True)
-        batches.append(pa.record_batch([pa.array(values, field.type) for values, field in columns], schema=view.schema))
+        batches.append(pa.record_batch([_array(values, field.type) for values, field in columns], schema=view.schema))
     return pa.Table.from_batches(batches, schema=view.schema)
+
+
+def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    return pa.array(map(bool, values) if kind == pa.bool_() else values, kind)
 
 
 def read_usage(connection: sqlite3.Connection, query_id: str) -> UsageTotals:

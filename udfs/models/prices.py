@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from typing import NamedTuple
 
 from .base import ModelSpec, Usage
 from .http_transport import on_this_machine
-from .openai_defaults import default_base_url
-from .registry import backends
+from .registry import address, addresses, backends
 
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Money.
+class Cost(NamedTuple):
+    """Money. A tuple, for every call has one.
 
     Parameters
     ----------
@@ -36,12 +34,11 @@ def cost_usd(spec: ModelSpec, usage: Usage) -> Cost:
     """
     if "price_in" in spec.options or "price_out" in spec.options:
         return _declared(spec, usage)
-    if _local(spec):
+    if on_own_machine(spec):
         return Cost(0.0, "local")
     if spec.provider != "openai" or usage.tokens_in is None:
         return Cost(None, UNKNOWN)
-    address = str(spec.options.get("base_url") or default_base_url())
-    return _table(str(spec.options.get("model", spec.name)), address, usage)
+    return _table(str(spec.options.get("model", spec.name)), str(address(spec)), usage)
 
 
 def estimate_usd(spec: ModelSpec, tokens_in: int, tokens_out: int) -> Cost:
@@ -63,15 +60,17 @@ def _declared(spec: ModelSpec, usage: Usage) -> Cost:
     return Cost(total, "CREATE MODEL")
 
 
-def _local(spec: ModelSpec) -> bool:
+def on_own_machine(spec: ModelSpec) -> bool:
+    """Whether a model runs here, for nothing but electricity.
+
+    >>> on_own_machine(ModelSpec("m", "vllm", {"base_url": "http://127.0.0.1:8000/v1"}))
+    True
+    """
     backend = backends().get(spec.provider)
     if backend is not None and backend.local:
         return True
     # An OpenAI-compatible address on this machine may be a proxy to a paid service; a vLLM server is not.
-    address = spec.options.get("base_url")
-    return spec.provider == "vllm" and (
-        "serve" in spec.options or (isinstance(address, str) and on_this_machine(address))
-    )
+    return spec.provider == "vllm" and all(map(on_this_machine, addresses(spec)))
 
 
 @lru_cache(maxsize=16_384)

@@ -1,40 +1,125 @@
 """Who pays for a call hears when a request leaves for the model: waiting for a slot, a missing key or a missing file cost nothing.
 
 The books come on the task's context, through whatever wrappers stand between, as ``wrap/attempt_timeout`` does it the other way.
+
+A wrapper that sends one question several times at once (hedging, a race of endpoints) says which of them was for nothing::
+
+    async def racer() -> Reply:
+        with attempt() as mine:  # first thing in the task of its own that each racer is
+            started.append(mine)
+            return await model.call(request)
+
+    ...
+    loser.discard("another attempt answered first")  # before the winner's reply is returned; also for one still under way
+
+What was discarded gets a record of its own, marked so, and is no retry: a server's count of requests stays the sum of
+``1 + retries`` over all records. Tokens that a discarded attempt is told of until the record is written are in it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 
 from .base import Usage
 
+_UNKNOWN = Usage()
+
 
 class Sendings:
-    """The requests of one call.
+    """The requests of one call, or of one of several attempts at it.
 
     Attributes
     ----------
-    count : how many have left. last : when the last one did (``time.perf_counter``); meaningless while ``count`` is 0.
+    count : how many have left and were not discarded. last : when the last one did (``time.perf_counter``); meaningless
+        while ``count`` is 0.
     usage : tokens of an answer that came, which is paid for even if it turns out to be none.
+    endpoint : where the last one went, if whoever sent it said so.
+    discarded : of a call, the attempts at it that were for nothing. why : of such an attempt.
+    began : called when the first one leaves, to note what is measured from then on.
     """
 
-    __slots__ = ("count", "last", "usage")
+    __slots__ = ("_before", "_parent", "began", "count", "discarded", "endpoint", "last", "usage", "why")
 
-    def __init__(self) -> None:
+    def __init__(self, parent: Sendings | None = None) -> None:
         self.count = 0
         self.last = 0.0
-        self.usage = Usage()
+        self.usage = _UNKNOWN
+        self.endpoint = ""
+        self.discarded: Sequence[Sendings] = ()
+        self.why = ""
+        self.began: Callable[[], object] | None = None
+        self._parent = parent
+        self._before = (0.0, "")
+
+    def sent(self, endpoint: str, moment: float) -> None:
+        """One more has left."""
+        if self.began is not None and not self.count:
+            self.began()
+        if self._parent is not None and not self.why:
+            if not self.count:
+                self._before = self._parent.last, self._parent.endpoint
+            self._parent.sent(endpoint, moment)
+        self.count += 1
+        self.last, self.endpoint = moment, endpoint or self.endpoint
+
+    def not_sent(self) -> None:
+        """The last one has not left after all."""
+        self.count -= 1
+        if self._parent is not None and not self.why:
+            self._parent.not_sent()
+
+    def answered(self, usage: Usage) -> None:
+        """An answer came."""
+        self.usage = usage
+        if self._parent is not None and not self.why:
+            self._parent.answered(usage)
+
+    def discard(self, why: str) -> None:
+        """What this attempt has sent, and what it yet sends, is for nothing; ``why`` is for the record. Idempotent."""
+        if self._parent is None or self.why:
+            return
+        self.why = why
+        self._parent.forget(self)
+        call = self._parent
+        while call._parent is not None:
+            call = call._parent
+        call.discarded = (*call.discarded, self)
+
+    def forget(self, attempt: Sendings) -> None:
+        """An attempt's requests are no longer this one's."""
+        self.count -= attempt.count
+        if self.last == attempt.last:
+            self.last, self.endpoint = attempt._before
+        if attempt.usage is self.usage:
+            self.usage = _UNKNOWN
+        if self._parent is not None and not self.why:
+            self._parent.forget(attempt)
 
 
 _SENDINGS: ContextVar[Sendings | None] = ContextVar("anser_sendings", default=None)
 
 
-@contextmanager
-def counted() -> Iterator[Sendings]:
+class _Entered:
+    """Makes them the task's own inside a ``with``. By hand: a generator for each call costs a microsecond."""
+
+    __slots__ = ("_sendings", "_token")
+    _token: Token[Sendings | None]
+
+    def __init__(self, sendings: Sendings) -> None:
+        self._sendings = sendings
+
+    def __enter__(self) -> Sendings:
+        self._token = _SENDINGS.set(self._sendings)
+        return self._sendings
+
+    def __exit__(self, *_: object) -> None:
+        _SENDINGS.reset(self._token)
+
+
+def counted() -> AbstractContextManager[Sendings]:
     """Count the requests that this task, and those it starts, send inside the ``with``.
 
     >>> with counted() as sendings:
@@ -42,28 +127,42 @@ def counted() -> Iterator[Sendings]:
     ...     sendings.count
     1
     """
-    sendings = Sendings()
-    token = _SENDINGS.set(sendings)
-    try:
-        yield sendings
-    finally:
-        _SENDINGS.reset(token)
+    return _Entered(Sendings())
 
 
-def sent() -> None:
-    """A request leaves now; for backends that declare ``Backend.tells``."""
+def attempt() -> AbstractContextManager[Sendings]:
+    """Count those of one attempt of several at the same call, each in a task of its own; they count for the call, too.
+
+    >>> with counted() as call:
+    ...     with attempt() as slow:
+    ...         sent()
+    ...     with attempt() as fast:
+    ...         sent()
+    ...     slow.discard("the other was faster")
+    ...     call.count, [lost.count for lost in call.discarded]
+    (1, [1])
+    """
+    return _Entered(Sendings(_SENDINGS.get()))
+
+
+def sent(endpoint: str = "") -> None:
+    """A request leaves now; for backends that declare ``Backend.tells``.
+
+    Parameters
+    ----------
+    endpoint : where it goes, for the record; empty: the model's own address.
+    """
     if (sendings := _SENDINGS.get()) is not None:
-        sendings.count += 1
-        sendings.last = time.perf_counter()
+        sendings.sent(endpoint, time.perf_counter())
 
 
 def answered(usage: Usage) -> None:
     """An answer came, whatever it is worth."""
     if (sendings := _SENDINGS.get()) is not None:
-        sendings.usage = usage
+        sendings.answered(usage)
 
 
 def not_sent() -> None:
     """The last one did not leave after all: nobody took the connection."""
     if (sendings := _SENDINGS.get()) is not None:
-        sendings.count -= 1
+        sendings.not_sent()
