@@ -13,7 +13,7 @@ from ...udfs.models.wrap.attempt_timeout import attempts_within
 from ..errors import InvalidAnswer, ModelError
 from ..store.records import Outcome, Phase
 from . import flights, lookups
-from .gates import ORIGIN, Origin
+from .gates import ORIGIN, ROOT, Origin
 from .metering import Meter
 from .replies import decode, encode, kept_form
 from .run import QueryRun
@@ -105,9 +105,19 @@ class Caller:
         _, answer = await flights.Flight(place, self.run, self._answer(key, request, parse, phase)).join()
         return answer
 
+    def found(self, reply: Reply, answer: bytes = b"") -> None:
+        """Count an answer that the store had, as it was kept."""
+        self.progress.cached += 1
+        self._meter.reused(reply.usage, answer)
+
     @cached_property
     def _origin(self) -> Origin:
         return self.run.origin(self.progress.site)
+
+    def _origin_of(self, root: int) -> Origin:
+        """Of equals, who is for an older row goes first."""
+        origin = self._origin
+        return dataclasses.replace(origin, rank=(*origin.rank[:-1], root)) if root else origin
 
     def _place(self, key: bytes) -> Hashable:
         if not self._cache:
@@ -115,7 +125,7 @@ class Caller:
         return (self.run.store.path or self.run.store, key)
 
     async def _answer(self, key: bytes, request: Request, parse: Parse[T], phase: Phase) -> tuple[Reply, T]:
-        ORIGIN.set(self._origin)  # for the rest of the question, which is a task of its own
+        ORIGIN.set(self._origin_of(ROOT.get()))  # for the rest of the question, which is a task of its own
         stored = await self._stored(key)
         if stored is not None:
             try:
@@ -125,7 +135,7 @@ class Caller:
                 # Written for another ``parse``. The first answer under a key stays, so it has to go.
                 await self._forget(key)
             else:
-                self.progress.cached += 1
+                self.found(reply, stored)
                 return reply, value
         return await self._pay(key, request, parse, phase)
 

@@ -53,18 +53,18 @@ class Slots:
     (None, None, 4)
     """
 
-    __slots__ = ("_cap", "_successes", "epoch", "in_flight", "limit", "quiet_until")
+    __slots__ = ("_successes", "cap", "epoch", "in_flight", "limit", "quiet_until")
 
     def __init__(self, cap: int) -> None:
-        self._cap = self.limit = max(1, cap)
+        self.cap = self.limit = max(1, cap)
         self.in_flight = 0
         self._successes = self.epoch = 0
         self.quiet_until = -math.inf
 
     def resize(self, cap: int) -> None:
         """Another cap; a limit that refusals have lowered stays."""
-        self.limit = cap if self.limit == self._cap else min(self.limit, cap)
-        self._cap = cap
+        self.limit = cap if self.limit == self.cap else min(self.limit, cap)
+        self.cap = cap
 
     def delay(self, _need: Need, now: float) -> float:
         """See :class:`Resource`."""
@@ -87,7 +87,7 @@ class Slots:
 
     def succeeded(self) -> None:
         """Count a success; a whole window of them raises the limit by one."""
-        if self.limit == self._cap:
+        if self.limit == self.cap:
             return
         self._successes += 1
         if self._successes >= self.limit:
@@ -131,6 +131,28 @@ class Share:
         """See :class:`Resource`."""
         self.in_flight -= 1
         self._slots.in_flight -= 1
+
+
+class Quota:
+    """Jobs at once of one opener, on however many devices."""
+
+    __slots__ = ("cap", "in_flight")
+
+    def __init__(self, cap: int) -> None:
+        self.cap = max(1, cap)
+        self.in_flight = 0
+
+    def delay(self, _need: Need, _now: float) -> float:
+        """See :class:`Resource`."""
+        return math.inf if self.in_flight >= self.cap else 0.0
+
+    def take(self, _need: Need, _now: float) -> None:
+        """See :class:`Resource`."""
+        self.in_flight += 1
+
+    def give(self, _need: Need, _now: float) -> None:
+        """See :class:`Resource`."""
+        self.in_flight -= 1
 
 
 class Bucket:

@@ -11,28 +11,30 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from ..errors import ModelError
 from .capacity import Resource
 from .clock import Clock, Timer
 from .devices import Place
 
-Rank = tuple[int, int, int, int]
-"""Class, minus priority, minus depth, age: the least goes first. See :func:`rank`."""
+Rank = tuple[int, int, int, int, int]
+"""Class, minus priority, minus depth, age, root: the least goes first. See :func:`rank`."""
 
 
-def rank(stage_class: int = 0, priority: int = 0, depth: int = 0, age: int = 0) -> Rank:
+def rank(stage_class: int = 0, priority: int = 0, depth: int = 0, age: int = 0, root: int = 0) -> Rank:
     """The place in the queue.
 
     Parameters
     ----------
     stage_class : interactive (0) before batch (1). priority : higher first. depth : the deepest stage first, for what is
-        nearly done frees most. age : a query's number, the oldest first.
+        nearly done frees most. age : a query's number, the oldest first. root : the row of the query's source that it is for,
+        the oldest first.
 
     >>> sorted([rank(age=2), rank(depth=1, age=3), rank(age=1)])
-    [(0, 0, -1, 3), (0, 0, 0, 1), (0, 0, 0, 2)]
+    [(0, 0, -1, 3, 0), (0, 0, 0, 1, 0), (0, 0, 0, 2, 0)]
     """
-    return (stage_class, -priority, -depth, age)
+    return (stage_class, -priority, -depth, age, root)
 
 
 class Job(ABC):
@@ -71,6 +73,10 @@ class Job(ABC):
     def launched(self) -> None:
         """It has what it takes: start, without blocking and without calling the dispatcher."""
 
+    @abstractmethod
+    def barred(self, error: ModelError) -> None:
+        """It was waiting, and shall wait no longer, for nowhere is anybody who could do it: fail with this error, likewise."""
+
 
 class Lane:
     """Jobs that take the same things, and wait for them in order of rank.
@@ -94,6 +100,25 @@ class Lane:
             heapq.heappush(self._ranks, job.rank)
         queue.append(job)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait; those that were withdrawn count until it would be their turn."""
+        return sum(map(len, self._queues.values()))
+
+    def clear(self) -> list[Job]:
+        """Nobody waits any more; who did."""
+        jobs = [job for place in sorted(self._ranks) for job in self._queues[place] if not job.withdrawn]
+        self._queues.clear()
+        self._ranks.clear()
+        return jobs
+
+    def barred(self, now: float) -> ModelError | None:
+        """Why nobody may come: the circuit of every place is open."""
+        for place in self.places:
+            if not place.device.breaker.rests(now):
+                return None
+        return self.places[0].device.breaker.error
+
     def head(self) -> Job | None:
         """Who is next; ``None``: nobody waits."""
         while self._ranks:
@@ -113,23 +138,13 @@ class Lane:
         """Where the job can start now, and ends soonest. If nowhere, what it lacks is added to ``short``, with the seconds
         until it could be had."""
         if len(self.places) == 1:
-            return self.places[0] if _fits(self.places[0], job, now, short, short) else None
+            return self.places[0] if self.places[0].fits(job, now, short, short) else None
         lacks: dict[Resource, float] = {}
-        found = [place for place in self.places if _fits(place, job, now, short, lacks)]
+        found = [place for place in self.places if place.fits(job, now, short, lacks)]
         if not found:
             short.update(lacks)
             return None
         return min(found, key=lambda place: place.device.seconds(place.served.kind, job.units))
-
-
-def _fits(place: Place, job: Job, now: float, short: Mapping[Resource, float], lacks: dict[Resource, float]) -> bool:
-    for resource in place.resources:
-        if resource in short:
-            return False
-        if delay := resource.delay(job, now):
-            lacks[resource] = delay
-            return False
-    return True
 
 
 def _urgency(lane: Lane) -> tuple[Rank | tuple[()], int]:
@@ -183,6 +198,15 @@ class Dispatcher:
             job.withdrawn = True
         if heads:
             self._pump(self.clock.now())
+
+    def bar(self) -> None:
+        """A circuit has opened: who waits for nothing else fails."""
+        now = self.clock.now()
+        for lane in list(self._busy):
+            if (error := lane.barred(now)) is not None:
+                for job in lane.clear():
+                    job.withdrawn = True
+                    job.barred(error)
 
     def finish(self, job: Job, ready: Sequence[Job] = ()) -> None:
         """A job has ended: what it held is free, and those that waited for it are ``ready``."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import threading
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from ...udfs.models.wrap.gate import Limits
+from ...udfs.models.wrap.gate import Limits, Turn
+from ..errors import ModelError, ModelTimeout, ModelUnavailable
 from ..store.traces import Outcome, StageTrace
+from .balance import BalancedLane
+from .capacity import Quota
 from .clock import Clock, LoopClock
+from .collector import Patience
 from .devices import LiveDevice, Place
-from .dispatcher import Dispatcher, Job, Lane, Rank, rank
+from .dispatcher import Dispatcher, Job, Rank, rank
 from .resources import Device, ResourceModel, Served
 
 
@@ -34,6 +40,8 @@ class Traces(Protocol):
 
 
 NO_RANK = rank()
+LAST = rank(stage_class=9)
+_patience = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,10 @@ ORIGIN: ContextVar[Origin] = ContextVar("anser_origin", default=Origin())  # noq
 """Comes on the task's context, for between the asker and the gate stand wrappers that need not know."""
 
 
+ROOT: ContextVar[int] = ContextVar("anser_root", default=0)
+"""The row of the source that a question is for, on the asker's context."""
+
+
 class Gates:
     """Opens models' gates to the devices of one dispatcher.
 
@@ -68,14 +80,19 @@ class Gates:
 
     def open(self, limits: Limits) -> CallGate:
         """The way for one opened model. Its own cap holds for its calls, the largest of those open for the endpoint's."""
+        served = Served(limits.model, rpm=limits.rpm, tpm=limits.tpm)
+        quota = Quota(limits.total) if limits.total is not None and limits.others else None
+        also = () if quota is None else (quota,)
         with self._lock:
-            device = self._devices.get(limits.endpoint)
-            if device is None:
-                device = LiveDevice(Device(limits.endpoint, "endpoint", limits.cap))
-                self._devices[limits.endpoint] = device
-            served = Served(limits.model, rpm=limits.rpm, tpm=limits.tpm)
-            place = device.open(served, limits.cap, limits.name)
-        return CallGate(self.dispatcher, place, limits.cap)
+            devices = [self._device(endpoint, limits.cap) for endpoint in limits.endpoints]
+            places = [device.open(served, limits.cap, limits.name, (device.breaker, *also)) for device in devices]
+        return CallGate(self.dispatcher, places, quota)
+
+    def _device(self, endpoint: str, cap: int) -> LiveDevice:
+        device = self._devices.get(endpoint)
+        if device is None:
+            device = self._devices[endpoint] = LiveDevice(Device(endpoint, "endpoint", cap))
+        return device
 
     def resources(self) -> ResourceModel:
         """The devices in use, with what is known of them by now."""
@@ -86,30 +103,34 @@ class Gates:
 class CallGate:
     """The ``Gate`` of one opened model."""
 
-    def __init__(self, dispatcher: Dispatcher, place: Place, cap: int) -> None:
-        self.dispatcher, self.device, self.model = dispatcher, place.device, place.served.kind
-        self.lane = Lane(place)
-        self.calibration = self.device.calibration(self.model)
-        self._place, self._cap = place, cap
+    def __init__(self, dispatcher: Dispatcher, places: Sequence[Place], quota: Quota | None = None) -> None:
+        self.dispatcher, self.lane = dispatcher, BalancedLane(*places)
+        self.device, self.model = places[0].device, places[0].served.kind
+        self._quota = quota
 
     @property
     def limit(self) -> int:
-        """Calls that it lets in at once now: the model's own cap, or what the endpoint takes."""
-        return min(self._cap, self.device.slots.limit)
+        """Calls that it lets in at once now: the model's own cap, or what its endpoints take."""
+        taken = sum(min(place.slots.cap, place.device.slots.limit) for place in self.lane.places)
+        return taken if self._quota is None else min(taken, self._quota.cap)
 
     @property
     def in_flight(self) -> int:
         """Calls of this model that are in."""
-        return self._place.slots.in_flight
+        return sum(place.slots.in_flight for place in self.lane.places)
 
     @property
     def counts_tokens(self) -> bool:
         """Whether there is a rate of tokens."""
-        return self._place.counts_tokens
+        return any(place.counts_tokens for place in self.lane.places)
 
-    async def enter(self, tokens: int) -> CallTurn:
-        """Wait for a turn."""
-        turn = CallTurn(self, ORIGIN.get(), tokens)
+    async def enter(self, tokens: int, tried: Sequence[Turn] = (), *, spare: bool = False) -> CallTurn:
+        """See :class:`Gate`."""
+        lane = self.lane.without([self.lane.places[turn.endpoint] for turn in tried]) if tried else self.lane
+        if lane.places[0].device.breaker.open and (error := lane.barred(self.dispatcher.clock.now())) is not None:
+            raise copy.copy(error)
+        turn = CallTurn(self, lane, ORIGIN.get(), tokens, spare=spare)
+        _patience.begin()
         self.dispatcher.submit(turn)
         if turn.place is None:
             await turn.wait()
@@ -119,18 +140,40 @@ class CallGate:
 class CallTurn(Job):
     """The ``Turn`` of one attempt of a call."""
 
-    __slots__ = ("_gate", "_origin", "_outcome", "_waiter")
+    __slots__ = ("_gate", "_origin", "_outcome", "_waiter", "endpoint")
 
-    def __init__(self, gate: CallGate, origin: Origin, tokens: int) -> None:
-        super().__init__(gate.lane, origin.rank, tokens, tokens)
+    def __init__(self, gate: CallGate, lane: BalancedLane, origin: Origin, tokens: int, *, spare: bool) -> None:
+        super().__init__(lane, LAST if spare else origin.rank, tokens, tokens)
         self._gate, self._origin = gate, origin
         self._outcome: Outcome = "error"
         self._waiter: asyncio.Future[None] | None = None
+        self.endpoint = 0
+
+    @property
+    def _there(self) -> Place:
+        assert self.place is not None, "it never started, or has ended before"
+        return self.place
+
+    @property
+    def slow_s(self) -> float | None:
+        """See :class:`Turn`."""
+        return self._there.pace.slow()
 
     def launched(self) -> None:
         """Let the asker go on."""
+        places = self._gate.lane.places
+        if len(places) > 1:
+            place = self._there
+            self.endpoint = places.index(place)
+            if place.slots.in_flight == 1:
+                place.pace.begin(self.started)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def barred(self, error: ModelError) -> None:
+        """Let the asker fail."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(copy.copy(error))
 
     async def wait(self) -> None:
         """Until it is launched. Cancellation, and with it a deadline, ends the waiting and leaves nothing behind."""
@@ -138,6 +181,7 @@ class CallTurn(Job):
         try:
             await self._waiter
         except BaseException:
+            _patience.end()
             if self.place is None:
                 self._gate.dispatcher.withdraw(self)
             else:  # it was launched in the same turn of the loop, and will never know: pass it on, or the slot is lost
@@ -149,27 +193,48 @@ class CallTurn(Job):
         """There is an answer."""
         self._outcome = "ok"
         self.used = tokens
-        self._gate.device.slots.succeeded()
+        self._there.device.slots.succeeded()
+        self._somebody_there()
 
     def refused(self, retry_after_s: float | None) -> None:
         """The endpoint wants fewer calls."""
         self._outcome = "refused"
-        device = self._gate.device
-        device.slots.refused(self.epoch)
+        slots = self._there.device.slots
+        slots.refused(self.epoch)
         if retry_after_s:
-            device.slots.pause(self._gate.dispatcher.clock.now() + retry_after_s)
+            slots.pause(self._gate.dispatcher.clock.now() + retry_after_s)
+        self._somebody_there()
+
+    def failed(self, error: ModelError) -> None:
+        """What it says of the endpoint: of a timeout only what the one call through an open circuit says of it."""
+        breaker, now = self._there.device.breaker, self._gate.dispatcher.clock.now()
+        if isinstance(error, ModelUnavailable) or (isinstance(error, ModelTimeout) and breaker.probing(self)):
+            if breaker.failed(self, error, now):
+                self._gate.dispatcher.bar()
+        elif not isinstance(error, ModelTimeout) and not error.hopeless:
+            self._somebody_there()
+
+    def _somebody_there(self) -> None:
+        breaker = self._there.device.breaker
+        if breaker.failures:
+            breaker.succeeded()
 
     def leave(self) -> None:
         """Free what it held, learn from it, and write it down."""
-        gate, origin = self._gate, self._origin
+        gate, origin, place = self._gate, self._origin, self._there
         ended = gate.dispatcher.clock.now()
+        seconds = ended - self.started
         if self._outcome == "ok":
-            gate.calibration.observe(self.used, ended - self.started)
+            place.calibration.observe(self.used, seconds)
+            place.pace.observe(seconds, ended)
+        else:
+            place.pace.at_least(seconds, ended)
         gate.dispatcher.finish(self)
+        _patience.end()
         if (traces := origin.traces) is not None:
             epoch = traces.epoch
             traces.add(
-                (origin.query_id, origin.stage, gate.device.name, gate.model, self.used, epoch + self.queued,
+                (origin.query_id, origin.stage, place.device.name, gate.model, self.used, epoch + self.queued,
                  epoch + self.started, epoch + ended, self._outcome)
             )  # fmt: skip
 
@@ -191,6 +256,7 @@ def _after_fork_in_child() -> None:
     # What is in flight in the parent will never end here.
     global _lock, _shared
     _lock, _shared = threading.Lock(), None
+    _patience.reset()
 
 
 if hasattr(os, "register_at_fork"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from ..errors import ProgrammingError
+from ..errors import ModelError, ProgrammingError
 from .devices import LiveDevice
 from .dispatcher import Dispatcher, Job, Lane, rank
 from .stage_graph import CLASSES, Stage, StageGraph
@@ -54,6 +54,10 @@ class StageJob(Job):
     def launched(self) -> None:
         """Hand it to the executor."""
         self._run.launched(self)
+
+    def barred(self, error: ModelError) -> None:
+        """Its graph ends."""
+        self._run.cancel(error)
 
 
 class GraphRun:

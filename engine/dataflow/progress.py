@@ -17,8 +17,10 @@ class SiteProgress:
     asked : distinct questions put. cached : of these, found in the store. shared : joined to an equal question in flight.
     calls : requests sent to the model (re-asks and calibration included; retries of a failed attempt are in ``retries``).
     calibration : of these, requests for calibration.
-    failed : rows that became errors.
+    discarded : calls that nobody used. failed : rows that became errors.
     tokens_in, tokens_out : as counted by the server. cost_usd : money of priced calls; unpriced : calls of unknown price.
+    energy_j_low, energy_j, energy_j_high : joules, at least, likeliest and at most. co2_g : grams of CO₂ equivalent, likeliest.
+    energy_method : how they were found last. unmetered : calls of unknown energy.
     model_seconds : sum of the calls' own wall times.
     notes : what the task says of itself (threshold in use, …).
     rows_total : rows that will reach it, where somebody knows or guesses; total_is_exact : which of the two.
@@ -43,6 +45,13 @@ class SiteProgress:
     cost_usd: float = 0.0
     unpriced: int = 0
     model_seconds: float = 0.0
+    discarded: int = 0
+    energy_j_low: float = 0.0
+    energy_j: float = 0.0
+    energy_j_high: float = 0.0
+    co2_g: float = 0.0
+    energy_method: str = ""
+    unmetered: int = 0
     notes: dict[str, str] = field(default_factory=dict)
     rows_total: int | None = None
     total_is_exact: bool = False

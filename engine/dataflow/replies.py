@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,24 @@ def encode(reply: Reply) -> bytes:
     document["u"] = [usage.tokens_in, usage.tokens_out, usage.tokens_cached]
     # ASCII escapes, because text from servers may hold lone surrogates, which UTF-8 cannot.
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+_ENERGY = re.compile(rb',"j":([0-9.e+-]+)}$')
+
+
+def with_energy(answer: bytes, joules: float) -> bytes:
+    """An encoded answer that also tells what was measured when it was made.
+
+    >>> energy_in(with_energy(encode(Reply("yes")), 0.25))
+    0.25
+    """
+    return b'%s,"j":%.6g}' % (answer[:-1], joules)
+
+
+def energy_in(answer: bytes) -> float | None:
+    """Joules that :func:`with_energy` noted; ``None``: nobody measured."""
+    found = _ENERGY.search(answer, max(0, len(answer) - 32))
+    return None if found is None else float(found[1])
 
 
 def kept_form(reply: Reply) -> Reply:

@@ -93,10 +93,7 @@ class Device:
         return next((served for served in self.serves if served.kind == kind), Served(kind))
 
     def crowding(self, at_once: int) -> float:
-        """The factor on the service time of ``at_once`` stages.
-
-        XX
-        """
+        """The factor on the service time of ``at_once`` stages; beyond the last point of ``batch`` it stays."""
         below, under = 1, 1.0
         for size, factor in self.batch:
             if size >= at_once:

@@ -17,6 +17,7 @@ from .gates import Origin
 from .lookups import Lookups
 from .memo import Memo
 from .progress import QueryProgress, SiteProgress
+from .reuses import Reuses
 from .saves import Saves
 from .stage_graph import StageGraph
 from .tracing import Tracing
@@ -54,6 +55,7 @@ class QueryRun:
         self.saves = Saves(store, settings.llm_cache_ttl_s)
         store.upkeep.attend(self.progress, settings.llm_cache_max_mb)
         self.traces = Tracing(store)
+        self.reuses = Reuses(store, self.query_id)
         self.unstored: Memo[bytes, bytes] = Memo(UNSTORED_ANSWERS, UNSTORED_BYTES)
         self.error: BaseException | None = None
         # Re-entrant: cancel() may come from a signal handler that interrupts its own thread in here.
@@ -138,6 +140,7 @@ class QueryRun:
     def finish(self) -> None:
         """Stop the query's clock and write down what was kept back; idempotent."""
         self.traces.flush()
+        self.reuses.flush()
         if self.progress.finished is None:
             self.progress.finished = time.monotonic()
             self.store.upkeep.ended()

@@ -14,9 +14,11 @@ from ...udfs.models.base import Capabilities, Model, ModelSpec
 from ...udfs.models.keys import ReadSecret, no_secrets
 from ...udfs.models.registry import builtin_models, open_model, synonyms, validate
 from ...udfs.models.wrap.gate import Limits
+from ...udfs.models.wrap.hedge import Hedge
 from ...udfs.models.wrap.limited import Limited
 from ...udfs.models.wrap.retried import Retried
 from ..dataflow import gates, loop
+from ..dataflow.known_devices import informed
 from ..errors import BindError, OperationalError
 from ..settings import Settings
 from ..store import Store
@@ -24,7 +26,7 @@ from ..store import Store
 REGISTERED = "python"
 """The provider shown for a model that was given as an object."""
 
-Key = tuple[str, str, str, int | None, float, int, int]
+Key = tuple[str, str, str, int | None, float, int, float, int]
 """What connections have to agree on to share an open model; the last is the connection itself, where its secrets count."""
 
 
@@ -126,11 +128,22 @@ class ModelPool:
         s = self._settings
         options = json.dumps(dict(spec.options), sort_keys=True, default=str)
         owner = self._number if "api_key_secret" in spec.options else 0
-        key = (spec.name, spec.provider, options, s.llm_concurrency, s.llm_timeout_s, s.llm_max_retries, owner)
+        key = (
+            spec.name,
+            spec.provider,
+            options,
+            s.llm_concurrency,
+            s.llm_timeout_s,
+            s.llm_max_retries,
+            s.llm_hedge_ratio,
+            owner,
+        )
         with self._lock:
             if key not in self._held:
                 given = self._registered.get(spec.name)
-                self._held[key] = _acquire(key, spec, self._secrets) if given is None else _limited(given, key)
+                self._held[key] = (
+                    _acquire(key, spec, self._secrets, self._store) if given is None else _limited(given, key)
+                )
             return self._held[key], spec
 
     def capabilities(self, name: str) -> Capabilities:
@@ -146,16 +159,17 @@ class ModelPool:
                 _release(key)
 
 
-def _acquire(key: Key, spec: ModelSpec, secrets: ReadSecret) -> Model:
+def _acquire(key: Key, spec: ModelSpec, secrets: ReadSecret, store: Store) -> Model:
     with _shared.lock:
         found = _shared.models.get(key)
         if found is None:
             model = open_model(
                 spec,
-                gates=gates.shared().open,
+                gates=informed(gates.shared().open, spec, store),
                 concurrency=key[3],
                 timeout_s=key[4],
                 max_retries=key[5],
+                hedge_ratio=key[6],
                 secrets=secrets,
             )
             found = (model, 0)
@@ -166,7 +180,8 @@ def _acquire(key: Key, spec: ModelSpec, secrets: ReadSecret) -> Model:
 def _limited(model: Model, key: Key) -> Model:
     # The object is the endpoint: connections that registered the same one share it.
     limits = Limits(f"{REGISTERED}:{key[0]}:{id(model)}", key[0], key[3] or model.capabilities.concurrency)
-    return Retried(Limited(model, gates.shared().open(limits)), max_retries=key[5])
+    hedge = Hedge(key[6]) if key[6] else None
+    return Retried(Limited(model, gates.shared().open(limits), hedge=hedge), max_retries=key[5])
 
 
 def _release(key: Key) -> None:

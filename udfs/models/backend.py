@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -137,6 +138,31 @@ def url(value: Any) -> str:
     return str(value).rstrip("/")
 
 
+@lru_cache(maxsize=256)  # every call's price and record ask
+def public_address(where: str) -> str:
+    """An address as it may be printed and kept; one that comes from the environment was not checked as an option is.
+
+    >>> public_address("https://me:secret@example.org/v1?key=1")
+    'https://example.org/v1'
+    """
+    parts = urlsplit(where)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def one_or_several(check: Check, value: Any) -> Any:
+    """A value, or a list of different ones: the addresses of servers that answer alike. A list of one is that one.
+
+    >>> one_or_several(url, ["http://a/v1", "http://b/v1/"])
+    ['http://a/v1', 'http://b/v1']
+    """
+    if not isinstance(value, list):
+        return check(value)
+    checked = [check(one) for one in value]
+    if not checked or len(set(checked)) < len(checked):
+        raise ValueError("a list must name at least one, and none twice")
+    return checked if len(checked) > 1 else checked[0]
+
+
 def environment_name(value: Any) -> str:
     """The name of an environment variable; a key pasted in its place is refused without being repeated."""
     if not isinstance(value, str) or not _NAME.match(value) or looks_like_key(value):
@@ -166,6 +192,11 @@ COMMON_OPTIONS: Mapping[str, OptionSpec] = {
     "concurrency": OptionSpec(positive_integer, "most calls in flight"),
     "rpm": OptionSpec(positive, "most requests per minute"),
     "tpm": OptionSpec(positive, "most tokens per minute"),
+    "parameters": OptionSpec(positive, "billions of parameters, from which its energy is estimated"),
+    "active_parameters": OptionSpec(positive, "billions of them that work on a token, in a mixture of experts"),
+    "batch": OptionSpec(positive, "requests that its server works on at once, for the estimate of energy (default 64)"),
+    "joules_in": OptionSpec(non_negative, "joules per input token, where its provider publishes them"),
+    "joules_out": OptionSpec(non_negative, "joules per output token, where its provider publishes them"),
 }
 """What every model takes, because nothing of it is the backend's business."""
 

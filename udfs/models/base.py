@@ -162,7 +162,8 @@ class Capabilities:
     choice_scores : it returns log-probabilities for a ChoiceAnswer.
     local : it runs in this process or on this machine: no price per token.
     concurrency : calls worth having in flight at once, when the user set no ``llm_concurrency``.
-    prefix_cache : it reuses a shared prompt prefix.
+    prefix_cache : it reuses a shared prompt prefix, in whole blocks of ``prefix_block_tokens``, and only one of at least
+        ``prefix_min_tokens``.
     dimension : length of its embeddings, when known beforehand.
     count_tokens : how many tokens of its own a text is, exactly and without a call; ``None``: its tokenizer is not at hand.
         It may raise NotSupportedError once it is asked: whether a server counts is known then.
@@ -174,6 +175,8 @@ class Capabilities:
     local: bool = False
     concurrency: int = 64
     prefix_cache: bool = False
+    prefix_block_tokens: int = 1
+    prefix_min_tokens: int = 0
     dimension: int | None = None
     count_tokens: Callable[[str], Awaitable[int]] | None = field(default=None, compare=False, repr=False)
 

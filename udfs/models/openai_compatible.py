@@ -30,6 +30,8 @@ from .server_tokenizer import ServerTokenizer
 
 DEFAULT_KEY = "OPENAI_API_KEY"
 DEFAULT_CONCURRENCY = 64
+OPENAI_PREFIX_TOKENS = (128, 1024)
+"""A prefix is reused in steps of the one from the other upward."""
 # What the openai package says of itself; we are not it.
 _ITS_OWN = ("x-stainless", "user-agent", "accept", "content-type", "authorization")
 
@@ -41,7 +43,7 @@ def create(spec: ModelSpec) -> Model:
     base_url = options.get("base_url") or default_base_url()
     where = Endpoint(spec.name, name, base_url, options.get("api_key_env", DEFAULT_KEY), options.get("api_key_secret"))
     embedding = Embedding(options.get("dimension"), options.get("query_prefix", ""), options.get("passage_prefix", ""))
-    capabilities = _capabilities(options)
+    capabilities = _capabilities(options, base_url)
 
     async def headers() -> Mapping[str, str]:
         found = {} if "base_url" in options else await asyncio.to_thread(_package_headers, base_url)
@@ -59,13 +61,19 @@ def create(spec: ModelSpec) -> Model:
     return ChatModel(_identity(base_url, name, embedding), capabilities, transport, dialect, embedding)
 
 
-def _capabilities(options: Mapping[str, Any]) -> Capabilities:
+def _capabilities(options: Mapping[str, Any], base_url: str) -> Capabilities:
     embeds = options.get("embeds", False)
+    # Of a server that speaks the protocol nothing is known; OpenAI says this of its own.
+    its_own = base_url == DEFAULT_BASE_URL
+    block, least = OPENAI_PREFIX_TOKENS if its_own else (1, 0)
     return Capabilities(
         generates=not embeds,
         embeds=embeds,
         choice_scores=options.get("logprobs", False),
         concurrency=options.get("concurrency", DEFAULT_CONCURRENCY),
+        prefix_cache=not embeds and options.get("prefix_cache", its_own),
+        prefix_block_tokens=options.get("prefix_block_tokens", block),
+        prefix_min_tokens=options.get("prefix_min_tokens", least),
         dimension=options.get("dimension"),
     )
 
@@ -99,7 +107,7 @@ BACKEND = Backend(
     options={
         "model": OptionSpec(text, "the server's own name of the model (default: the SQL name)"),
         "base_url": OptionSpec(
-            url, "the server, such as http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL or OpenAI)"
+            url, "the server, such as http://127.0.0.1:8000/v1, or a list (default: OPENAI_BASE_URL or OpenAI)"
         ),
         "api_key_env": OptionSpec(environment_name, f"NAME of the variable that holds the key (default {DEFAULT_KEY})"),
         "api_key_secret": OptionSpec(secret_name, "NAME of a DuckDB secret that holds the key, in place of a variable"),
@@ -113,6 +121,13 @@ BACKEND = Backend(
         "context_tokens": OptionSpec(positive_integer, "tokens that fit into one request"),
         "structured": OptionSpec(one_of("auto", "json_schema", "json_object", "none"), "how answers are constrained"),
         "logprobs": OptionSpec(boolean, "ask for token probabilities, so that choices get scores (default false)"),
+        "prefix_cache": OptionSpec(
+            boolean, "the server reuses the beginnings of prompts (default: only OpenAI's own address)"
+        ),
+        "prefix_block_tokens": OptionSpec(positive_integer, "tokens in a block of that cache (default 1; OpenAI 128)"),
+        "prefix_min_tokens": OptionSpec(
+            positive_integer, "tokens of the shortest beginning that is reused (default 0; OpenAI 1024)"
+        ),
         "embeds": OptionSpec(boolean, "it is an embedding model (default false)"),
         "dimension": OptionSpec(positive_integer, "length of its embeddings"),
         "query_prefix": OptionSpec(text, "put before an embedded query, such as 'query: '"),

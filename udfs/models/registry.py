@@ -17,11 +17,12 @@ from types import MappingProxyType
 from typing import Any
 
 from ...engine.errors import BindError, NotSupportedError
-from .backend import COMMON_OPTIONS, Backend, OptionSpec, looks_like_key
+from .backend import COMMON_OPTIONS, Backend, OptionSpec, looks_like_key, one_or_several, public_address
 from .base import Model, ModelSpec
 from .keys import ReadSecret, SecretKey, no_secrets
 from .openai_defaults import default_base_url
 from .wrap.gate import Gates, Limits
+from .wrap.hedge import Hedge
 from .wrap.limited import Limited
 from .wrap.retried import Retried
 
@@ -95,6 +96,7 @@ def open_model(
     concurrency: int | None,
     timeout_s: float,
     max_retries: int,
+    hedge_ratio: float = 0.0,
     secrets: ReadSecret = no_secrets,
 ) -> Model:
     """A model ready for calls: ``Retried(Limited(backend))``, so that no slot is held while waiting to retry.
@@ -103,9 +105,10 @@ def open_model(
     ----------
     gates : where its calls wait for their turn.
     concurrency : most calls in flight (``SET llm_concurrency``); ``None``: as many as the model says are worth it. A
-        model's own ``concurrency`` option is never exceeded.
+        model's own ``concurrency`` option is never exceeded, at any of its addresses.
     timeout_s : seconds for one attempt, unless the model has its own ``timeout_s``.
     max_retries : attempts after the first.
+    hedge_ratio : second attempts at slow calls, per call (``SET llm_hedge_ratio``); 0: none.
     secrets : reads the secret that ``api_key_secret`` names, when the first call is made.
 
     Raises
@@ -114,16 +117,28 @@ def open_model(
     """
     checked = validate(spec)
     cap = _cap(checked, concurrency)
-    model = _create(_backend(checked), _with_defaults(checked, cap, timeout_s, secrets))
+    backend = _backend(checked)
+    models = [_create(backend, _with_defaults(one, cap, timeout_s, secrets)) for one in _each_address(checked)]
+    where = addresses(checked) or (f"{checked.provider}:{checked.name}",)
     limits = Limits(
-        _endpoint(checked),
+        where[0],
         str(checked.options.get("model", checked.name)),
-        cap or model.capabilities.concurrency,
+        cap or models[0].capabilities.concurrency,
         _number(checked, "rpm"),
         _number(checked, "tpm"),
         checked.name,
+        where[1:],
+        concurrency,
     )
-    return Retried(Limited(model, gates(limits)), max_retries=max_retries)
+    hedge = Hedge(hedge_ratio) if hedge_ratio else None
+    return Retried(Limited(models[0], gates(limits), *models[1:], hedge=hedge), max_retries=max_retries)
+
+
+def _each_address(spec: ModelSpec) -> list[ModelSpec]:
+    where: Any = spec.options.get("base_url")
+    if not isinstance(where, list):
+        return [spec]
+    return [replace(spec, options={**spec.options, "base_url": one}) for one in where]
 
 
 def _backend(spec: ModelSpec) -> Backend:
@@ -149,7 +164,7 @@ def _option(spec: ModelSpec, backend: Backend, name: str, value: Any) -> Any:
         known = "" if near else f" It takes: {', '.join(sorted(known_options))}."
         raise BindError(f"Provider {spec.provider} has no option {_shown(name)}.{known}", name=name, candidates=near)
     try:
-        return option.check(value)
+        return one_or_several(option.check, value) if name == "base_url" else option.check(value)
     except (ValueError, TypeError) as error:
         raise BindError(f"Option {name} of model {spec.name}: {error}.", name=name) from None
 
@@ -195,7 +210,16 @@ def _create(backend: Backend, spec: ModelSpec) -> Model:
         raise NotSupportedError(message) from error
 
 
-def _endpoint(spec: ModelSpec) -> str:
-    """Where calls go: models that name the same address share it, any other has itself to itself."""
-    address = spec.options.get("base_url") or (default_base_url() if spec.provider == "openai" else None)
-    return str(address or f"{spec.provider}:{spec.name}")
+def address(spec: ModelSpec) -> str | None:
+    """Where a model's calls go, the first of several addresses; ``None``: into this process, or to a server of our own.
+
+    >>> address(ModelSpec("m", "vllm", {"base_url": "http://127.0.0.1:8000/v1"}))
+    'http://127.0.0.1:8000/v1'
+    """
+    return next(iter(addresses(spec)), None)
+
+
+def addresses(spec: ModelSpec) -> tuple[str, ...]:
+    """Where a model's calls go, without credentials. Models that name the same address share what it takes."""
+    where: Any = spec.options.get("base_url") or (default_base_url() if spec.provider == "openai" else [])
+    return tuple(map(public_address, where if isinstance(where, list) else [where]))

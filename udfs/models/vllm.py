@@ -34,6 +34,8 @@ from .vllm_server import ServerProcess, vllm_command
 
 DEFAULT_KEY = "VLLM_API_KEY"
 DEFAULT_CONCURRENCY = 64
+PREFIX_BLOCK_TOKENS = 16
+"""The server's own default (``--block-size``)."""
 
 
 class Served:
@@ -124,6 +126,7 @@ def _capabilities(options: Mapping[str, Any]) -> Capabilities:
         local="serve" in options or on_this_machine(options["base_url"]),
         concurrency=options.get("concurrency", DEFAULT_CONCURRENCY),
         prefix_cache=True,
+        prefix_block_tokens=PREFIX_BLOCK_TOKENS,
         dimension=options.get("dimension"),
     )
 
@@ -134,7 +137,7 @@ BACKEND = Backend(
     create=create,
     options={
         "model": OptionSpec(text, "the served model's name (default: serve, or the SQL name)"),
-        "base_url": OptionSpec(url, "a server that runs, such as http://127.0.0.1:8000/v1"),
+        "base_url": OptionSpec(url, "a server that runs, such as http://127.0.0.1:8000/v1, or a list of them"),
         "serve": OptionSpec(text, "a model folder or hub name: AnserDB starts a server for it and stops it again"),
         "python": OptionSpec(text, "the Python interpreter that has vllm (default: this one)"),
         "args": OptionSpec(text, "more arguments for the server, such as '--max-model-len 4096'"),

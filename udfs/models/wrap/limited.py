@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from ....engine.errors import RateLimited
-from ..base import Embed, Generate, Model, Reply, Request
+from dataclasses import replace
+from functools import cached_property, partial
+
+from ....engine.errors import ModelError, ModelUnavailable, RateLimited
+from ..base import Capabilities, Embed, Generate, Model, Reply, Request
 from .attempt_timeout import attempt
-from .gate import Gate
+from .gate import Gate, Turn
+from .hedge import Hedge
 from .wrapper import Wrapper
 
 
 class Limited(Wrapper):
-    """A model that is called within limits.
+    """A model that is called within limits, at one endpoint or at several that answer alike.
+
+    A call whose endpoint fails goes on to the next, without waiting, before it counts as failed.
 
     Parameters
     ----------
-    model : what to call. gate : lets calls in, and hears how they ended.
+    model : what to call; its name is that of all in the store. gate : lets calls in, and hears how they ended.
+    others : the same model at the gate's other endpoints. hedge : asks twice what takes too long; ``None``: nobody does.
     """
 
-    def __init__(self, model: Model, gate: Gate) -> None:
+    def __init__(self, model: Model, gate: Gate, *others: Model, hedge: Hedge | None = None) -> None:
         super().__init__(model)
-        self._gate = gate
+        self._gate, self._models, self._hedge = gate, (model, *others), hedge
+
+    @cached_property
+    def _all(self) -> Capabilities:
+        each = [model.capabilities for model in self._models]
+        together = sum(capabilities.concurrency for capabilities in each)
+        return replace(each[0], local=all(capabilities.local for capabilities in each), concurrency=together)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The wrapped model's; of several, what they can do together."""
+        return self._all if len(self._models) > 1 else self._model.capabilities
 
     @property
     def in_flight(self) -> int:
@@ -33,15 +51,43 @@ class Limited(Wrapper):
 
     async def call(self, request: Request) -> Reply:
         """Wait for a slot and for the rates, then call."""
-        turn = await self._gate.enter(estimate_tokens(request) if self._gate.counts_tokens else 0)
+        tokens = estimate_tokens(request) if self._gate.counts_tokens else 0
+        turn = await self._gate.enter(tokens)
+        if self._hedge is None and len(self._models) == 1:
+            return await self._attempt(request, turn)
+        tried = [turn]
+        while True:
+            try:
+                return await self._raced(request, turn, tokens)
+            except ModelUnavailable:
+                if len(tried) == len(self._models):
+                    raise
+            turn = await self._gate.enter(tokens, tried)
+            tried.append(turn)
+
+    async def close(self) -> None:
+        """Close all that are wrapped."""
+        for model in self._models:
+            await model.close()
+
+    async def _raced(self, request: Request, turn: Turn, tokens: int) -> Reply:
+        if self._hedge is None:
+            return await self._attempt(request, turn)
+        enter = partial(self._gate.enter, tokens, [turn], spare=True)
+        return await self._hedge.race(turn, enter, partial(self._attempt, request))
+
+    async def _attempt(self, request: Request, turn: Turn) -> Reply:
         try:
-            reply = await attempt(self._model, request)
+            reply = await attempt(self._models[turn.endpoint], request)
             used = reply.usage
             known = used.tokens_in is not None
             turn.answered((used.tokens_in or 0) + (used.tokens_out or 0) if known else estimate_tokens(request))
             return reply
         except RateLimited as error:
             turn.refused(error.retry_after_s)
+            raise
+        except ModelError as error:
+            turn.failed(error)
             raise
         finally:
             turn.leave()
