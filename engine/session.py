@@ -20,6 +20,7 @@ from .dataflow.run import QueryRun
 from .errors import BindError, ParseError, ProgrammingError
 from .physical import retries, system_tables
 from .physical.catalogue import Catalogue
+from .physical.declared_keys import DeclaredKeys
 from .physical.definitions import CatalogueDefinitions
 from .physical.diagnose import bound_columns, diagnose, parse
 from .physical.duck import Duck, Spool
@@ -274,7 +275,7 @@ class Session:
         bound = bind(sql, self)
         if bound is None:
             return None
-        context = Context(settings=self.settings, capabilities=self.capabilities)
+        context = Context(self.settings, self.capabilities, DeclaredKeys(self.duck))
         return Planned(sql, bound.plan, optimize(bound.plan, context), bound.embedded, notices=bound.notices)
 
     def execute(self, planned: Planned) -> Execution:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from .errors import BindError
+
+Country = Literal[
+    "AU", "BR", "CA", "CH", "CN", "DE", "ES", "FR", "GB", "IE", "IN", "IT", "JP", "KR", "NL", "NO", "PL", "SE", "SG", "US",
+    "ZA", "world",
+]  # fmt: skip
+
+
+def _in_capitals(region: Any) -> Any:
+    return region.upper() if isinstance(region, str) and len(region) == 2 else region
+
+
+Region = Annotated[Country, BeforeValidator(_in_capitals)]
+"""Where electricity comes from (``udfs.models.carbon`` knows what it emits)."""
 
 
 class Settings(BaseSettings):
@@ -56,7 +69,33 @@ class Settings(BaseSettings):
     llm_max_retries: int = Field(
         default=5, ge=0, le=20, description="retries after a rate limit, timeout or server fault"
     )
+    llm_carbon_region: Region = Field(
+        default="world", description="where models run, for emissions: a country such as 'FR', or 'world'"
+    )
+    llm_carbon_g_per_kwh: float | None = Field(
+        default=None, ge=0, description="grams of CO2 equivalent a kilowatt-hour emits; NULL: the region's mean of 2023"
+    )
+    llm_pue: float | None = Field(
+        default=None,
+        ge=1,
+        description="energy of a data centre over that of its machines; NULL: 1.2, and 1 for this machine",
+    )
+    llm_cpu_watts: float | None = Field(
+        default=None,
+        gt=0,
+        description="watts of one busy core (the processor's TDP by its cores); NULL: 2 to 12, likely 5",
+    )
+    llm_hedge_ratio: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="second attempts per call, at most, at calls that take longer than 95 of 100; the first answer counts",
+    )
     llm_disabled_rules: str = Field(default="", description="comma-separated optimizer rules to leave out, or 'all'")
+    llm_input_order: Literal["written", "shared"] = Field(
+        default="written",
+        description="order of a call's inputs in its prompt: as written, or those that rows share first, for prefix caches",
+    )
     llm_offline: bool = Field(default=False, description="never fetch model files")
 
     @classmethod

@@ -34,6 +34,10 @@ class Statistics(Protocol):
         """Whether no two rows of ``source`` agree in all of ``columns`` (a declared key, not a guess)."""
         ...
 
+    def rereadable(self, source: Source) -> bool:
+        """Whether reading ``source`` twice within a statement gives the same rows."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NoStatistics:
@@ -57,6 +61,11 @@ class NoStatistics:
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
         """Never claimed."""
         del source, columns
+        return False
+
+    def rereadable(self, source: Source) -> bool:
+        """Never claimed."""
+        del source
         return False
 
 

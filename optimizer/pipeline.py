@@ -17,7 +17,7 @@ from .rule import Rule
 from .rules import all_rules
 
 # Filters sink before equal calls are sought (fewer nodes between them), columns are pruned once calls are final,
-# a limit is pushed past what is left (and needs the sort in place), and gathering is decided last.
+# a limit is pushed past what is left (and needs the sort in place), and how calls ask is decided last.
 ORDER = (
     "relational_first",
     "parents_first",
@@ -26,6 +26,9 @@ ORDER = (
     "prune_columns",
     "limit_demand",
     "distinct_gather",
+    "nested_ancestry",
+    "prefix_order",
+    "prefetch",
 )
 
 MAX_ROUNDS = 4

@@ -16,28 +16,65 @@ from ..dataflow import loop
 from ..dataflow.run import QueryRun
 from ..errors import Interrupted
 from ..plan.nodes import SemanticCall
+from ..types import to_arrow
 from .duck import Duck
+from .inputs import Inputs
+from .operators.answers import inputs_of
 from .operators.call import CallStage, run_call
 from .stages import Stages
 
 T = TypeVar("T")
 
 
+class Lookup:
+    """The function of one call: it answers a chunk of arguments by running the call operator on it.
+
+    Attributes
+    ----------
+    stage : who answers. found : where inputs are noted instead of asked, all answers being NULL, while the first run of a
+        statement looks for them (:mod:`.prefetch`).
+    """
+
+    def __init__(self, stage: CallStage, run: QueryRun) -> None:
+        self.stage, self._run = stage, run
+        self.found: Inputs | None = None
+
+    def __call__(self, *columns: Any) -> pa.ChunkedArray:
+        """The answers to a chunk, in one of DuckDB's threads."""
+        size = len(columns[0]) if columns else 1
+        names = self.stage.call.arguments
+        arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
+        batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
+        kind = self.stage.field().type
+        if self.found is not None:
+            self.found.note(inputs_of(self.stage.call, batch, aggregate=self.stage.aggregate))
+            return pa.chunked_array([to_arrow([None] * size, self.stage.type)], type=kind)
+        answered = wait_on_loop(partial(answer_chunk, batch, self.stage, self._run), self._run)
+        return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=kind)
+
+
 class Lookups:
-    """Look-up functions of one query on the user's connection."""
+    """Look-up functions of one query on the user's connection.
+
+    Attributes
+    ----------
+    made : those that are registered.
+    """
 
     def __init__(self, duck: Duck, run: QueryRun, stages: Stages) -> None:
         self._duck, self._run, self._stages = duck, run, stages
         self._names: list[str] = []
+        self.made: list[Lookup] = []
 
     def register(self, calls: tuple[SemanticCall, ...]) -> None:
         """Create one function per call."""
         for call in calls:
-            name = f"__anser_{call.output.name}"
-            stage = self._stages.stage(call)
-            create = partial(create_lookup, self._duck.connection, name, stage, self._run)
-            self._duck.create_function(name, self, create)
+            lookup = Lookup(self._stages.stage(call), self._run)
+            name = function_name(call)
+            kind = lookup.stage.field().type
+            self._duck.create_function(name, self, partial(create_lookup, self._duck.connection, name, lookup, kind))
             self._names.append(name)
+            self.made.append(lookup)
 
     def unregister(self) -> None:
         """Remove them."""
@@ -45,16 +82,27 @@ class Lookups:
         self._duck.remove_functions(names, self)
 
 
-def create_lookup(connection: duckdb.DuckDBPyConnection, name: str, stage: CallStage, run: QueryRun) -> None:
-    """Make ``name(dynamic arguments…)`` a function of the connection.
+def function_name(call: SemanticCall) -> str:
+    """What a call's look-up is called in the text."""
+    return f"__anser_{call.output.name}"
+
+
+def create_lookup(
+    connection: duckdb.DuckDBPyConnection, name: str, look_up: Callable[..., pa.ChunkedArray], kind: pa.DataType
+) -> None:
+    """Make ``name(dynamic arguments…)`` a function of the connection that gives Arrow's ``kind``.
 
     Never DEFAULT null handling (it forbids NULL results); side effects on, so that planning does not call it.
     """
+
+    def function(*columns: Any) -> pa.ChunkedArray:  # DuckDB takes functions alone
+        return look_up(*columns)
+
     connection.create_function(
         name,
-        arrow_function(stage, run),
+        function,
         None,
-        arrow_duckdb_type(stage.field().type),
+        arrow_duckdb_type(kind),
         type=PythonUDFType.ARROW,
         null_handling=FunctionNullHandling.SPECIAL,
         side_effects=True,
@@ -66,20 +114,6 @@ def arrow_duckdb_type(arrow: pa.DataType) -> str:
     """The DuckDB type as which an Arrow type arrives."""
     with duckdb.connect() as bare:
         return str(bare.from_arrow(pa.table([pa.array([], arrow)], names=["x"])).types[0])
-
-
-def arrow_function(stage: CallStage, run: QueryRun) -> Callable[..., Any]:
-    """A function of Arrow columns that answers a chunk by running the call operator on it."""
-
-    def look_up(*columns: Any) -> pa.ChunkedArray:
-        size = len(columns[0]) if columns else 1
-        names = stage.call.arguments
-        arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns[: len(names)]]
-        batch = pa.RecordBatch.from_arrays(arrays, names=list(names)) if names else _rows(size)
-        answered = wait_on_loop(partial(answer_chunk, batch, stage, run), run)
-        return pa.chunked_array([b.column(b.num_columns - 1) for b in answered], type=stage.field().type)
-
-    return look_up
 
 
 def wait_on_loop(ask: Callable[[], Coroutine[Any, Any, T]], run: QueryRun) -> T:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...optimizer.ancestry import Barrier, ancestry
 from ...optimizer.context import Measured
 from ...optimizer.cost.estimate import NodeEstimate, Price, SourceSample, estimate
 from ...optimizer.pipeline import Optimized
@@ -17,9 +18,13 @@ from ..dataflow.progress import QueryProgress, SiteProgress
 from ..plan.nodes import Call, Plan, Relation, SemanticCall
 from ..plan.render import Path, nodes_with_paths, render, to_json
 from ..plan.walk import calls, names
+from .declared_keys import DeclaredKeys
 from .duck import Duck
+from .energy_notes import energy_of
 from .fragments import relational_sql
 from .model_pool import ModelPool
+from .plan_graph import stage_graph
+from .prefetch_plan import refusal, standing_in
 from .stages import Stages
 
 SAMPLE_ROWS = 2000
@@ -103,27 +108,43 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
     calibrations = {} if progress is not None else calibrations_of(figures, plan, stages, price_of(pool))
     shared = {site: rows for sample in samples.values() for site, rows in sample.rows_a_call.items()}
     notes = {path: _notes(node, figures.get(path), stages, progress, shared) for path, node in nodes_with_paths(plan)}
+    for path, reason in _barriers(plan, duck).items():
+        notes[path].append(f"barrier: all rows come first, because {reason}")
     for path, calibration in calibrations.items():
         notes[path].append(calibration.line())
-    head = [f"mode: {mode(planned)}", f"rules: {', '.join(planned.optimized.fired) or 'none fired'}"]
+    before = {path: (calibration.tokens_in, float(calibration.calls)) for path, calibration in calibrations.items()}
+    taken, energy = energy_of(plan, figures, stages, before, progress)
+    for path, call in taken.items():
+        notes[path].append(call.line())
+    chosen = _mode(duck, planned, stages)
+    head = [f"mode: {chosen}", f"rules: {', '.join(planned.optimized.fired) or 'none fired'}"]
     head += [_embedded_line(c, progress) for c in plan.embedded]
     foot = _total(figures, plan, calibrations.values()) if progress is None else _actual_total(progress)
+    also = [] if energy is None else [f"       {energy.line()}"]
     said = [f"notice: {notice}" for notice in planned.notices]
-    text = "\n".join([*head, "", render(plan, notes), "", foot, *said])
+    text = "\n".join([*head, "", render(plan, notes), "", foot, *also, *said])
     document = {
-        "mode": mode(planned),
+        "mode": chosen,
         "rules": planned.optimized.fired,
         "notices": list(planned.notices),
         "plan": json.loads(to_json(plan, notes)),
         "total": foot,
+        "energy": None if energy is None else energy.json(),
+        "stages": json.loads(stage_graph(plan, figures).to_json()),
     }
     return Explained(text, json.dumps(document, ensure_ascii=False, indent=2))
 
 
-def mode(planned: Planned) -> str:
-    """STREAM, STAGE or EMBEDDED, in words."""
+def _mode(duck: Duck, planned: Planned, stages: Stages) -> str:
+    """STREAM, STAGE, PREFETCH or EMBEDDED, in words."""
     if planned.plan.embedded:
-        return f"EMBEDDED (look-up functions inside DuckDB: {planned.embedded})"
+        with standing_in(duck, stages, planned.plan):
+            refused = refusal(duck, planned.plan)
+        if not refused:
+            return (
+                f"PREFETCH (a first run finds what is asked, then look-up functions inside DuckDB: {planned.embedded})"
+            )
+        return f"EMBEDDED (look-up functions inside DuckDB: {planned.embedded}; not asked beforehand: {refused})"
     if planned.plan.session:
         return "STAGE (answers are materialised, then the statement runs on your connection)"
     return "STREAM (your connection → model calls → a private DuckDB connection)"
@@ -235,11 +256,18 @@ def _notes(
     if isinstance(node, Call):
         site = progress.sites.get(node.call.site) if progress is not None else None
         lines = [f"estimated: {line}" for line in lines] + [f"actual: {_actual(site)}"] if site is not None else lines
-        noted = dict(stages.stage(node.call).task.notes())
+        noted = dict(stages.stage(node.call).task.notes()) | (dict(site.notes) if site is not None else {})
         lines += [f"{key}: {value}" for key, value in noted.items()]
         if (batching := stages.stage(node.call).batching) is not None:
             lines.append(f"rows a prompt: {batching.size.note(shared.get(node.call.site))}")
     return lines
+
+
+def _barriers(plan: Plan, duck: Duck) -> dict[Path, str]:
+    """Why groupings above lists wait for all rows."""
+    keys = DeclaredKeys(duck)
+    found = {path: ancestry(node, keys) for path, node in nodes_with_paths(plan)}
+    return {path: barrier.reason for path, barrier in found.items() if isinstance(barrier, Barrier)}
 
 
 def _embedded_line(call: SemanticCall, progress: QueryProgress | None) -> str:

@@ -6,8 +6,6 @@ loop; DuckDB pulls the finished batches from threads of its own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from functools import partial
 
 import duckdb
@@ -18,32 +16,29 @@ from ..dataflow.bridge import from_reader, to_reader
 from ..dataflow.demand import Demand as Wanted
 from ..dataflow.run import QueryRun
 from ..errors import InternalError
-from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort, Unnest
-from ..plan.walk import calls, columns, walk
+from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort, Source, Unnest
+from ..plan.walk import calls, columns, transform_up, walk
 from .counted_reader import CountedReader
 from .duck import Duck, Spool, spooled
 from .embedded import Lookups, wait_on_loop
 from .estimates import cardinality
 from .fragments import over, plain_columns, relational_sql
-from .operators.call import run_call
+from .nested.pipes import Below, NestedPipes
+from .nested.possible import nests, without_pop
+from .operators.call import CallStage, run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
+from .operators.kept import for_demand
+from .operators.leaving import AsAnswered, InOrder
+from .operators.reorder import run_looked_at, run_reordered
 from .operators.selection import Selection, run_selection, selection
 from .operators.unnest import run_unnest, unnested_schema
 from .partial import Partial
+from .pipe import Batches, Pipe
 from .plan_graph import stage_graph
+from .prefetch import prefetch
 from .slices import sliced
 from .stages import Stages
 from .travel import restored, travelling
-
-Batches = AsyncIterator[pa.RecordBatch]
-
-
-@dataclass(frozen=True, slots=True)
-class Pipe:
-    """Batches to come, and their schema."""
-
-    schema: pa.Schema
-    batches: Batches
 
 
 class Executor:
@@ -67,6 +62,8 @@ class Executor:
         if plan.session:
             self._have(plan.inputs)
             self._lookups.register(plan.embedded)
+            if plan.prefetch:
+                prefetch(self._duck, self._run, plan, self._lookups.made)
             return self._duck.open(plan.sql)
         (item,) = plan.inputs
         pipe = self._pipe(item.plan, None)
@@ -118,13 +115,10 @@ class Executor:
     def _pipe(self, plan: Plan, wanted: Wanted | None) -> Pipe:
         relational = relational_sql(plan)
         if relational is not None:
-            sql, leaf = relational
-            self._have(leaf.inputs)
-            expected = int(cardinality(self._duck, sql).value) if self._run.progress.watched else None
-            spool = self._duck.open(sql)
-            self._source = CountedReader(spool, expected)
-            return Pipe(spool.schema, self._partial.source(self._source, self._duck.interrupt))
+            return self._opened(*relational)
         match plan:
+            case Relation():
+                return self._groups(plan, wanted)
             case Call():
                 return self._call(plan, wanted)
             case Unnest():
@@ -136,16 +130,46 @@ class Executor:
                 return self._fragment(plan, wanted)
         raise InternalError(f"No operator runs {type(plan).__name__}.")
 
+    def _opened(self, sql: str, leaf: Source | Relation) -> Pipe:
+        """A text without calls, whose leaf's inputs are to be had first."""
+        self._have(leaf.inputs)
+        expected = int(cardinality(self._duck, sql).value) if self._run.progress.watched else None
+        spool = self._duck.open(sql)
+        self._source = CountedReader(spool, expected)
+        return Pipe(spool.schema, self._partial.source(self._source, self._duck.interrupt))
+
+    def _feeds(self, below: Plan, stage: CallStage) -> None:
+        """Tell the lowest call how many rows there are."""
+        if self._source is not None and relational_sql(below) is not None:
+            self._source.feeds(stage.caller.progress)
+
+    def _groups(self, plan: Relation, wanted: Wanted | None) -> Pipe:
+        """Groups of what calls made of one row, each as soon as it can be; all at once if something forbids it."""
+        if self._partial.on or not nests(plan, self._duck):
+            return self._pipe(transform_up(plan, without_pop), wanted)
+        return NestedPipes(self._duck, self._run, self._stages, Below(self._opened, self._feeds), plan, wanted).groups()
+
     def _call(self, plan: Call, wanted: Wanted | None) -> Pipe:
         stage = self._stages.stage(plan.call)
         lowest = not calls(plan.input)
         below = self._pipe(plan.input, None if lowest else wanted)
         if self._source is not None and relational_sql(plan.input) is not None:
             self._source.feeds(stage.caller.progress)
-        rows = self._partial.below(below.batches, stage.caller.progress, lowest=lowest)
+        prefixes = self._stages.prefixes(plan.call)
+        source = below.batches if prefixes is None else run_looked_at(below.batches, prefixes)
+        rows = self._partial.below(source, stage.caller.progress, lowest=lowest)
         demand, patient = (wanted, True) if lowest else (None, wanted is None)
-        batches = run_call(rows, stage, self._run, demand, patient=patient)
-        return Pipe(below.schema.append(stage.field()), batches)
+        ask = partial(
+            run_call,
+            stage=stage,
+            run=self._run,
+            demand=demand,
+            patient=patient,
+            leaving=AsAnswered if below.free else InOrder,
+        )
+        reordered = plan.call.rows_by_prefix and not below.free
+        batches = run_reordered(rows, ask, prefixes) if prefixes is not None and reordered else ask(rows)
+        return Pipe(below.schema.append(stage.field()), batches, below.free)
 
     def _demand(self, plan: Demand) -> Pipe:
         made = [self._stages.stage(c.call) for c in calls(plan.input)]
@@ -167,7 +191,7 @@ class Executor:
             below = below.input
         pipe = self._pipe(below, wanted)
         if (chosen := selection(nodes[::-1], pipe.schema)) is not None:
-            return Pipe(chosen.schema, run_selection(pipe.batches, chosen, wanted))
+            return Pipe(chosen.schema, run_selection(pipe.batches, chosen, for_demand(wanted)), pipe.free)
         source = restored(BATCH, below)
         sql = f"({source}) AS __batch_in"
         for node in reversed(nodes):
@@ -177,7 +201,7 @@ class Executor:
             return self._barrier(sql, pipe)
         query = BatchQuery(self._duck.bare(), sql)
         schema = query.apply(pa.RecordBatch.from_pylist([], schema=pipe.schema)).schema
-        return Pipe(schema, run_fragment(pipe.batches, query, wanted))
+        return Pipe(schema, run_fragment(pipe.batches, query, for_demand(wanted)), pipe.free)
 
     def _binds(self, sql: str, schema: pa.Schema) -> bool:
         """Whether the text means something, and the same, without the user's session."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 from ..plan.nodes import Compute, Demand, Filter, Keep, Plan, Relation, Sort, Source
+from ..plan.passing import passed_columns
 from ..plan.walk import columns
 from .travel import survives
-
-_ITEM = r'(__[a-z]\d+) AS (?:"(?:[^"]|"")+"|\w+)'
-_PLAIN = re.compile(rf"SELECT {_ITEM}(?:, {_ITEM})* FROM \w+")
 
 
 def source_sql(source: Source) -> str:
@@ -41,9 +39,9 @@ def over(plan: Compute | Filter | Keep | Sort | Demand, inner: str) -> str:
 def relational_sql(plan: Plan) -> tuple[str, Source | Relation] | None:
     """The query of a plan without calls down to its leaf, and the leaf (whose inputs are to be had first); else ``None``."""
     match plan:
-        case Source():
+        case Source() if not plan.passes:
             return source_sql(plan), plan
-        case Relation():
+        case Relation() if plan.pop is None:
             return plan.sql, plan
         case Compute() | Filter() | Keep() | Sort() | Demand():
             below = relational_sql(plan.input)
@@ -52,9 +50,15 @@ def relational_sql(plan: Plan) -> tuple[str, Source | Relation] | None:
             return None
 
 
+def unique_sql(sql: str, keys: Sequence[str]) -> str:
+    """The query with a column ``__unique``: whether no two of its rows agree in ``keys`` (NULL agrees with NULL).
+
+    One statement reads it twice, so both see the same rows.
+    """
+    counted = f"SELECT count(*) AS n FROM ({sql}) GROUP BY {', '.join(keys)}"
+    return f"SELECT * FROM ({sql}) AS __rows, (SELECT coalesce(max(n), 1) = 1 AS __unique FROM ({counted}))"
+
+
 def plain_columns(plan: Relation) -> tuple[str, ...] | None:
-    """The columns of its input that a result consists of, if it only names them; ``None``: DuckDB has something to do."""
-    if not plan.rowwise or not _PLAIN.fullmatch(plan.sql) or not all(survives(c.type) for c in plan.columns):
-        return None
-    found = tuple(match[1] for match in re.finditer(_ITEM, plan.sql))
-    return found if len(found) == len(plan.columns) else None
+    """The columns of its input that a result consists of, if it only names them, and Arrow can carry them as they are."""
+    return passed_columns(plan) if all(survives(c.type) for c in plan.columns) else None

@@ -45,6 +45,11 @@ class Partial:
         if reason:
             run.budget.hint = f" llm_on_budget = 'partial' does not apply here: {reason}."
 
+    @property
+    def on(self) -> bool:
+        """Whether rows may be left out."""
+        return self._on
+
     def source(self, reader: CountedReader, interrupt: Callable[[], object]) -> Batches:
         """The rows at the bottom; those that nobody takes any more are counted all the same."""
         if not self._on:

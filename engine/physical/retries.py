@@ -19,7 +19,7 @@ from ..sql.prompt_names import referred
 from ..sql.statements import Retry
 from ..store import Store, StoredQuery
 
-MEANING = ("llm_model", "llm_embedding_model", "llm_on_error")
+MEANING = ("llm_model", "llm_embedding_model", "llm_on_error", "llm_input_order")
 """Settings that decide what is asked, and what comes of a failure; a retry takes these as they were. All others (timeouts,
 caps, concurrency) are today's, because changing one of them may be why the user tries again."""
 PROMPTS = "prompts"

@@ -117,7 +117,7 @@ class RowBatcher:
                 gathers(item)
             elif (stored := await self._stored(item)) is not None:
                 self._progress.asked += 1
-                self._progress.cached += 1
+                self._batching.alone.found(stored)
                 item.land(stored)
             else:
                 gathers(item)

@@ -13,8 +13,11 @@ from ..dataflow.caller import Caller
 from ..dataflow.run import QueryRun
 from ..plan.nodes import SemanticCall
 from ..types import parse_type
+from .arranged import Arranged
 from .batch_size import BatchSize
 from .operators.call import CallStage
+from .operators.reorder import Prefixes
+from .prefix_order import Grant
 from .row_fates import Batching, NeverInvalid
 
 
@@ -32,6 +35,7 @@ class Stages:
     def __init__(self, run: QueryRun, models: Models) -> None:
         self._run, self._models = run, models
         self._made: dict[str, CallStage] = {}
+        self._arranged: dict[str, Arranged] = {}
 
     def stage(self, call: SemanticCall) -> CallStage:
         """The stage of a call."""
@@ -39,12 +43,25 @@ class Stages:
             self._made[call.output.name] = self._make(call)
         return self._made[call.output.name]
 
+    def prefixes(self, call: SemanticCall) -> Prefixes | None:
+        """How prompts of the call are to share beginnings; ``None``: they come as they come."""
+        if not (call.rows_by_prefix or call.inputs_by_prefix):
+            return None
+        stage = self.stage(call)
+        known = self._models.open(call.options["model"])[0].capabilities
+        grant = Grant(known.prefix_block_tokens, known.prefix_min_tokens)
+        arranged = self._arranged.get(call.output.name)
+        lanes, notes = stage.caller.concurrency, stage.caller.progress.notes
+        return Prefixes(call, stage.task, lanes=lanes, grant=grant, arranged=arranged, notes=notes)
+
     def tasks(self) -> Mapping[str, Task]:
         """Tasks made so far, by output column."""
         return {name: stage.task for name, stage in self._made.items()}
 
     def _make(self, call: SemanticCall) -> CallStage:
         model, spec = self._models.open(call.options["model"])
+        if call.inputs_by_prefix:
+            model = self._arranged[call.output.name] = Arranged(model)
         function = functions()[call.function]
         task = make_task(call, model)
         caller = self._caller(call, model, spec)

@@ -38,7 +38,6 @@ def table(name: str, store: Store, pool: ModelPool, settings: Settings) -> pa.Ta
         case "llm_errors":
             return store.query("errors")
         case "llm_stage_trace":
-            store.traces.settle()
             return store.query("stage_trace")
         case "llm_settings":
             return _settings(settings)

@@ -59,6 +59,8 @@ class SemanticCall:
     guard : plan column (BOOLEAN) that must be TRUE for a row to be asked; ``None``: every row.
     output : the result column.
     distinct : equal inputs are gathered and asked once (set by a rule).
+    rows_by_prefix : rows are asked in an order in which prompts share beginnings, and given back in their own (by a rule).
+    inputs_by_prefix : inputs that rows share come first in the prompt (by a rule).
     """
 
     site: str
@@ -71,11 +73,27 @@ class SemanticCall:
     guard: str | None
     output: Column
     distinct: bool = False
+    rows_by_prefix: bool = False
+    inputs_by_prefix: bool = False
 
     def same_answer(self, other: SemanticCall) -> bool:
         """Whether both would ask the same of the same row (guards aside)."""
         mine = (self.function, self.constants, self.arguments, dict(self.options))
         return mine == (other.function, other.constants, other.arguments, dict(other.options))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """How the inputs of embedded calls are found before the statement runs.
+
+    Parameters
+    ----------
+    sql : a query that shows the look-ups all that the statement will ask, and changes nothing ("": there is none).
+    refusal : why there is none.
+    """
+
+    sql: str = ""
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +109,7 @@ class Source:
     """The FROM of a SELECT block, opened: ``SELECT <items> FROM <from_sql>`` with its outputs renamed to plan columns.
 
     ``prelude`` is the ``WITH …`` text in scope; ``items`` are (user's words, outputs) where a star yields several.
-    ``limit`` is pushed here by a rule.
+    ``limit`` is pushed here by a rule. ``passes``: the rows of its only input pass through as they come (set by a rule).
     """
 
     prelude: str
@@ -99,6 +117,7 @@ class Source:
     items: tuple[SourceItem, ...]
     inputs: tuple[Input, ...] = ()
     limit: int | None = None
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +198,39 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """A GROUP BY in its parts, so that it can be done for some groups at a time.
+
+    Parameters
+    ----------
+    rows : the name under which its text reads the input. items : what it yields. keys : the grouping expressions.
+    having : the condition on groups; "": none.
+    """
+
+    rows: str
+    items: tuple[str, ...]
+    keys: tuple[str, ...]
+    having: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pop:
+    """How far a grouping goes back up the levels that calls with many rows have made.
+
+    Parameters
+    ----------
+    length : ordinals of a row's path that its group is found by: with 1, each group belongs to one row of the source.
+    check : columns of the source that are only a key if no two of its rows agree in them, which is found out as it is read;
+        (): a declared key says so.
+    label : the user's words for whose parts a group has, for EXPLAIN.
+    """
+
+    length: int
+    check: tuple[str, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Relation:
     """A DuckDB statement that reads its inputs by name: the part above the semantic operators, in the user's own words.
 
@@ -191,7 +243,10 @@ class Relation:
     rowwise : it yields one row per input row (a plain projection, perhaps with ORDER BY and that LIMIT).
     order_by : its ORDER BY over the input's columns, when ``rowwise`` and expressible there (``None``: keeps input order).
     embedded : calls left in the text as look-ups named ``__anser_<output>``, because no plan can lift them from their place.
+    first_run : how the inputs of ``embedded`` are found beforehand. prefetch : find and ask them so (set by a rule).
     session : it must run on the user's connection (it reads tables, macros, variables or is not a query).
+    grouping : its parts, when it is a GROUP BY that means the same on any connection (``None``: it is not).
+    pop : each group is made as soon as all rows of its parent are there (set by a rule; ``None``: all rows come first).
     label : the user's words for what it does, for EXPLAIN ("": show ``sql``).
     """
 
@@ -203,7 +258,11 @@ class Relation:
     rowwise: bool = False
     order_by: Expr | None = None
     embedded: tuple[SemanticCall, ...] = ()
+    first_run: FirstRun = FirstRun()
+    prefetch: bool = False
     session: bool = False
+    grouping: Grouping | None = None
+    pop: Pop | None = None
     label: str = ""
 
 

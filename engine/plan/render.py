@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
-from .nodes import Call, Compute, Demand, Filter, Keep, Plan, Relation, SemanticCall, Sort, Source, Unnest
+from .nodes import Call, Compute, Demand, Filter, Keep, Plan, Pop, Relation, SemanticCall, Sort, Source, Unnest
 from .walk import children, columns, walk
 
 Path = tuple[int, ...]
@@ -122,9 +122,16 @@ def _text(plan: Plan, words: Callable[[str], str]) -> str:
         case Demand():
             return f"{plan.rows:,} rows, in waves"
         case Relation():
-            return words(plan.label or plan.sql)
+            return words(plan.label or plan.sql) + _pop(plan.pop) + ("  prefetch" if plan.prefetch else "")
         case _:
             assert_never(plan)
+
+
+def _pop(pop: Pop | None) -> str:
+    if pop is None:
+        return ""
+    parts = "row of the source" if pop.length == 1 else f"part {pop.length - 1} levels down"
+    return f"  each when its {parts} is done" + (" (if the keys are one, found out while reading)" if pop.check else "")
 
 
 def _first(limit: int | None) -> str:
@@ -137,9 +144,16 @@ def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
         parts.append(f"model={call.options['model']}")
     if call.distinct:
         parts.append("distinct")
+    if shared := " and ".join(_by_prefix(call)):
+        parts.append(f"{shared} by shared prefix")
     if call.guard is not None:
         parts.append(f"when {words(call.guard)}")
     return "  ".join(parts)
+
+
+def _by_prefix(call: SemanticCall) -> list[str]:
+    """What a call puts in an order in which prompts share beginnings."""
+    return ["rows"] * call.rows_by_prefix + ["inputs"] * call.inputs_by_prefix
 
 
 def _object(plan: Plan, at: Path, notes: Notes, labels: Labels) -> dict[str, Any]:
@@ -169,7 +183,7 @@ def _fields(plan: Plan) -> dict[str, Any]:
         case Demand():
             return {"rows": plan.rows}
         case Relation():
-            return {"sql": plan.sql, "limit": plan.limit, "session": plan.session}
+            return {"sql": plan.sql, "limit": plan.limit, "session": plan.session, "prefetch": plan.prefetch}
         case Keep():
             return {}
         case _:
@@ -185,4 +199,5 @@ def _call_fields(call: SemanticCall) -> dict[str, Any]:
         "options": dict(call.options),
         "guard": call.guard,
         "distinct": call.distinct,
+        "by_prefix": _by_prefix(call),
     }

@@ -7,6 +7,7 @@ argument; every other call, and every semantic aggregate, asks once per group.
 from __future__ import annotations
 
 from ..plan.nodes import Relation
+from ..plan.walk import walk
 from .aggregates_at import aggregate_arguments, aggregates_in
 from .bind_block import BlockBinder
 from .grouping import bind_grouping, upper_conjuncts
@@ -34,7 +35,7 @@ def bind_aggregate(binder: BlockBinder, conditions: list[Range]) -> Relation:
     binder.aggregated = tuple(aggregate_arguments(binder, binder.block.clause("HAVING")))
     below = _calls_below(binder, groups, conditions)
     names = fixed_names(binder)
-    over_rows = bool(below or binder.row_calls)
+    over_rows = bool(below or binder.row_calls) or _regroups(binder, plain_groups)
     if over_rows:
         clauses = ("SELECT", "WHERE", "GROUP BY", "HAVING", "QUALIFY", "ORDER BY")
         bind_rows(binder, conditions, [c for c in map(binder.block.clause, clauses) if c] + conditions)
@@ -45,6 +46,13 @@ def bind_aggregate(binder: BlockBinder, conditions: list[Range]) -> Relation:
     for conjunct in upper_conjuncts(binder):
         binder.add_conjunct(conjunct)
     return project(binder, names)
+
+
+def _regroups(binder: BlockBinder, plain: bool) -> bool:
+    """Whether the groups are of a query's rows that themselves are groups: then they may be made as these come."""
+    inputs = binder.scope.inputs
+    grouped = plain and bool(binder.block.clause("GROUP BY"))
+    return grouped and len(inputs) == 1 and any(isinstance(n, Relation) and n.grouping for n in walk(inputs[0].plan))
 
 
 def _group_items(binder: BlockBinder) -> tuple[list[Range], bool]:

@@ -128,7 +128,7 @@ def _bind(text: Text, catalog: Catalog) -> Bound | None:
     try:
         return Bound(_agreed(StatementBinder(text, calls, catalog).bind(), columns))
     except NotLiftableError as reason:
-        return Bound(embed(text, calls, columns), str(reason))
+        return Bound(embed(text, calls, columns, catalog.aggregates), str(reason))
 
 
 def _without_calls(text: Text, catalog: Catalog) -> Relation:

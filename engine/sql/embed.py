@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..plan.nodes import Column, Relation, SemanticCall
 from ..types import needs_cast
 from .bind_call import BoundCall, BoundCalls
+from .first_run import first_run
 from .laterals import frame
 from .locate import LocatedCall
 from .names import Names
@@ -13,8 +16,15 @@ from .tokens import Text
 from .tried import lone_try
 
 
-def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relation:
-    """The statement with its look-ups; ``columns`` is its result."""
+def embed(
+    text: Text, calls: BoundCalls, columns: tuple[Column, ...], aggregates: Collection[str] = frozenset()
+) -> Relation:
+    """The statement with its look-ups.
+
+    Parameters
+    ----------
+    columns : its result. aggregates : DuckDB's aggregate functions, upper case.
+    """
     names, splice = Names(), Splice(text)
     made: list[SemanticCall] = []
     outputs: dict[str, Column] = {}
@@ -46,7 +56,8 @@ def embed(text: Text, calls: BoundCalls, columns: tuple[Column, ...]) -> Relatio
             )
         )
     sql = splice.render(text.all())[0]
-    return Relation(sql, (), columns, embedded=tuple(made[::-1]), session=True)
+    found = first_run(text, calls, splice, aggregates)
+    return Relation(sql, (), columns, embedded=tuple(made[::-1]), first_run=found, session=True)
 
 
 def _placed(text: Text, located: LocatedCall, look_up: str) -> str:

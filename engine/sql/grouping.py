@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..plan.nodes import Column, Input, Relation, Source, SourceItem
+import duckdb
+
+from ..plan.nodes import Column, Grouping, Input, Relation, Source, SourceItem
 from .aggregates_at import aggregate_at, semantic_aggregate
 from .bind_block import BlockBinder
 from .embed import collected
@@ -63,7 +65,8 @@ def bind_grouping(binder: BlockBinder, groups: list[Range], plain: bool, *, over
     sql += f" HAVING {having}" if having else ""
     sql += "" if over_rows else _clause(binder, "USING SAMPLE")
     columns = _columns(binder, sql, wanted)
-    _install(binder, sql, columns, over_rows)
+    grouping = Grouping("", tuple(wanted), tuple(parts), having) if plain and parts and wanted else None
+    _install(binder, sql, columns, grouping if over_rows and _stands_alone(binder, sql) else None, over_rows=over_rows)
     for column, reading in zip(columns, wanted.values(), strict=False):
         for place in reading.places:
             _read(binder, place, column)
@@ -148,7 +151,18 @@ def _columns(binder: BlockBinder, sql: str, wanted: dict[str, _Reading]) -> list
     return [Column(binder.names.fresh("g"), t, label) for label, (_, t) in zip(labels, described, strict=True)]
 
 
-def _install(binder: BlockBinder, sql: str, columns: list[Column], over_rows: bool) -> None:
+def _stands_alone(binder: BlockBinder, sql: str) -> bool:
+    """Whether the text means the same on a connection that has nothing but its rows."""
+    try:
+        binder.catalog.describe(sql.replace(_ROWS, f"({stub(binder.plan_columns())}) AS __rows"), private=True)
+        return True
+    except duckdb.Error:
+        return False
+
+
+def _install(
+    binder: BlockBinder, sql: str, columns: list[Column], grouping: Grouping | None, *, over_rows: bool
+) -> None:
     aliases = ", ".join(c.name for c in columns)
     if not over_rows:
         items = tuple(SourceItem(c.name, (c,)) for c in columns)
@@ -157,12 +171,15 @@ def _install(binder: BlockBinder, sql: str, columns: list[Column], over_rows: bo
     name = binder.names.fresh("in")
     sql = f"SELECT * FROM ({sql.replace(_ROWS, name)}) AS __groups({aliases})"
     grouped = words(binder.text, binder.block.clause("GROUP BY")) or "()"
+    # A text that stands alone reads no CTE.
+    prelude, others = ("", ()) if grouping else (binder.scope.prelude(), binder.scope.inputs)
     binder.plan = Relation(
-        binder.scope.prelude() + sql,
-        (Input(name, binder.plan), *binder.scope.inputs),
+        prelude + sql,
+        (Input(name, binder.plan), *others),
         tuple(columns),
         frozenset(c.name for c in binder.plan_columns()),
         session=True,
+        grouping=None if grouping is None else replace(grouping, rows=name),
         label=f"SELECT {', '.join(c.label for c in columns)} GROUP BY {grouped}",
     )
 

@@ -5,6 +5,9 @@ A case::
     # its name
     what it shows (any lines)
     order: sort_first, limit_demand      (only when more than the file's rule has to run)
+    model: prefix cache                  (only when the model has one)
+    set: llm_on_budget = partial         (only when a setting is not its default)
+    keys: declared                       (what is known of tables: every column is a key; ``looked for``: none is, as yet)
     sql:
     SELECT …
     before:
@@ -25,11 +28,13 @@ from pathlib import Path
 
 import pytest
 
+from anserdb.engine.plan.nodes import Source
 from anserdb.engine.plan.render import render
 from anserdb.engine.settings import Settings
-from anserdb.optimizer.context import Context
+from anserdb.optimizer.context import Context, NoStatistics
 from anserdb.optimizer.pipeline import ORDER, optimize
 from anserdb.optimizer.rules import all_rules
+from anserdb.udfs.models.base import Capabilities
 from tests.support.plans import Evaluator, database, naive_plan
 
 FOLDER = Path(__file__).parent
@@ -37,6 +42,19 @@ UNCHANGED = "(unchanged)"
 CASE = re.compile(
     r"# (?P<name>[^\n]*)\n(?P<about>.*?)sql:\n(?P<sql>.*?)\nbefore:\n(?P<before>.*?)\nafter:\n(?P<after>.*)", re.S
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Keys(NoStatistics):
+    """Tables whose every column is a key, or none of whose is declared one."""
+
+    declared: bool
+
+    def unique(self, source: Source, columns: frozenset[str]) -> bool:
+        return self.declared
+
+    def rereadable(self, source: Source) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,14 @@ class Case:
             return tuple(word.strip() for word in stated[1].split(","))
         return ORDER if file.stem == "pipeline" else (file.stem,)
 
+    def context(self) -> Context:
+        capabilities = Capabilities(prefix_cache="model: prefix cache\n" in self.about)
+        settings = Settings(**dict(re.findall(r"^set: (\w+) = (.*)$", self.about, re.M)))
+        keys = re.search(r"^keys: (.*)$", self.about, re.M)
+        return Context(
+            settings, lambda _: capabilities, NoStatistics() if keys is None else Keys(keys[1] == "declared")
+        )
+
     def text(self) -> str:
         return f"# {self.name}\n{self.about}sql:\n{self.sql}\nbefore:\n{self.before}\nafter:\n{self.after}\n"
 
@@ -70,7 +96,7 @@ def actual(case: Case, file: Path) -> Case:
     """The case with the trees that come out now; its rows and questions must agree before and after."""
     with database() as connection:
         naive = naive_plan(case.sql, connection)
-        optimized = optimize(naive, Context(Settings()), order=case.order(file)).plan
+        optimized = optimize(naive, case.context(), order=case.order(file)).plan
         one, other = Evaluator(connection), Evaluator(connection, numbers=iter(range(1000, 2000)))
         assert one.rows(naive) == other.rows(optimized)
         assert not Counter(other.asked) - Counter(one.asked)

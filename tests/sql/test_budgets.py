@@ -13,8 +13,7 @@ import pytest
 import anserdb
 from anserdb.engine.errors import BindError, BudgetExceeded
 from tests.support.doors import connect, until
-from tests.support.loopback import Fault, LoopbackServer
-from tests.support.loopback_answers import user_text
+from tests.support.loopback import Fault, LoopbackServer, user_text
 
 ROWS = 40
 STREAM = "SELECT id, LLM_COMPLETE('say', body) AS x FROM t"

@@ -128,7 +128,9 @@ def _mode(connection: anserdb.Connection, sql: str) -> str:
     planned = session.plan(sql)
     if not isinstance(planned, Planned):
         return "PLAIN"
-    return "EMBEDDED" if planned.embedded else "STAGE" if planned.plan.session else "STREAM"
+    if planned.embedded:
+        return session.explain(sql).text.split()[1]  # DuckDB's own plan decides between PREFETCH and EMBEDDED
+    return "STAGE" if planned.plan.session else "STREAM"
 
 
 def outcome(case: Case, on: Engines) -> str:

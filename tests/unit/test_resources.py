@@ -13,7 +13,7 @@ from anserdb.engine.dataflow.clock import SimulatedClock
 from anserdb.engine.dataflow.devices import LiveDevice, Place
 from anserdb.engine.dataflow.dispatcher import Dispatcher, Job, Lane, rank
 from anserdb.engine.dataflow.resources import Device, Link, ResourceModel, Served, Service
-from anserdb.engine.errors import ProgrammingError
+from anserdb.engine.errors import ModelError, ProgrammingError
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,9 @@ def test_the_faster_device_is_taken_and_the_other_when_it_is_full() -> None:
 class Started(Job):
     def launched(self) -> None:
         pass
+
+    def barred(self, error: ModelError) -> None:
+        raise error
 
 
 def job(place: Place) -> Job:

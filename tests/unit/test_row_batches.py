@@ -438,7 +438,7 @@ def test_more_rows_than_a_window_holds(connection: anserdb.Connection) -> None:
 def test_calls_that_stay_in_the_text_gather_too(connection: anserdb.Connection, model: ScriptedModel) -> None:
     answer = "LLM_FILTER('it is about birds', b.body, batch_rows := 8)"
     sql = f"SELECT a.id FROM t a LEFT JOIN (SELECT * FROM t) b ON a.id = b.id AND {answer} ORDER BY ALL"
-    assert "EMBEDDED" in run(connection, f"EXPLAIN {sql}")[0][-1]
+    assert "PREFETCH" in run(connection, f"EXPLAIN {sql}")[0][-1]
     run(connection, sql)
     assert max(sizes(model)) == 8
 

@@ -10,6 +10,7 @@ import pytest
 
 from anserdb.engine.dataflow.demand import Demand
 from anserdb.engine.physical.fragments import plain_columns
+from anserdb.engine.physical.operators.kept import for_demand
 from anserdb.engine.physical.operators.selection import Selection, run_selection, selection
 from anserdb.engine.plan.nodes import Column, Expr, Filter, Keep, Relation, Source
 
@@ -54,7 +55,7 @@ async def test_what_it_drops_is_reported_and_empty_batches_go_nowhere() -> None:
 
     demand = Demand(5)
     demand.started = 6
-    got = [batch.num_rows async for batch in run_selection(batches(), chosen(where("__s1")), demand)]
+    got = [batch.num_rows async for batch in run_selection(batches(), chosen(where("__s1")), for_demand(demand))]
     assert got == [2]
     assert demand.processed == 4
 

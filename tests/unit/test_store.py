@@ -7,7 +7,6 @@ import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def call(text: str, **changes: object) -> CallRecord:
         phase="serve", key=key_of(text), tokens_in=10, tokens_out=2, tokens_cached=None, seconds=0.5, retries=0,
         cost_usd=0.25, outcome="ok", error=None,
     )  # fmt: skip
-    return replace(record, **changes)  # type: ignore[arg-type]
+    return record._replace(**changes)
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -107,8 +106,8 @@ def _hold_writer(store: Store) -> threading.Event:
 
 def test_usage_of_a_query_and_by_model(store: Store) -> None:
     records = [
-        call("a", tokens_cached=4),
-        call("b", retries=2),
+        call("a", tokens_cached=4, energy_j_low=1.0, energy_j=2.0, energy_j_high=4.0, co2_g=0.5),
+        call("b", retries=2, outcome="error", error="cancelled", discarded=True),
         call("c", tokens_in=None, tokens_out=None, cost_usd=None, outcome="error", error="boom"),
         call("d", query_id="q2", model="large", cost_usd=None),
     ]
@@ -116,7 +115,8 @@ def test_usage_of_a_query_and_by_model(store: Store) -> None:
         store.save(record, b"x" if record.outcome == "ok" else None).result()
     assert store.usage("q1") == UsageTotals(
         calls=3, failed_calls=1, retries=2, seconds=1.5, tokens_in=20, tokens_out=4, tokens_cached=4, cost_usd=0.5,
-        unknown_token_calls=1, unknown_cost_calls=1,
+        unknown_token_calls=1, unknown_cost_calls=1, discarded_calls=1, energy_j_low=1.0, energy_j=2.0,
+        energy_j_high=4.0, co2_g=0.5, unknown_energy_calls=2,
     )  # fmt: skip
     assert store.usage("q2").cost_usd is None, "unknown is not free"
     assert store.usage("no such query").cost_usd == 0.0

@@ -170,7 +170,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
     path.write_bytes(content)
-    with Store.open(path) as store, pytest.raises(OperationalError, match=r"move shop\.anser"):
+    with pytest.raises(OperationalError, match=r"move shop\.anser"), Store.open(path) as store:
         store.models()
 
 

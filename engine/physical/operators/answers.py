@@ -84,14 +84,7 @@ class Answers:
     def inputs(self, batch: pa.RecordBatch, aggregate: bool) -> list[Sequence[Any] | None]:
         """Per row the arguments to ask with, or ``None``: an argument is NULL, or the guard is not TRUE."""
         self._progress.rows_in += batch.num_rows
-        columns = [_values(batch.column(name)) for name in self._call.arguments]
-        if aggregate:
-            columns[0] = [_without_nulls(values) for values in columns[0]]
-        tuples = zip(*columns, strict=True) if columns else repeat((), batch.num_rows)
-        if self._call.guard is None:
-            return [_whole(values) for values in tuples]
-        guard = batch.column(self._call.guard).to_pylist()
-        return [_whole(values) if wanted else None for values, wanted in zip(tuples, guard, strict=True)]
+        return inputs_of(self._call, batch, aggregate=aggregate)
 
     def append_to(self, rows: Rows) -> pa.RecordBatch:
         """The micro-batch with its answers, all of which are there.
@@ -110,6 +103,19 @@ class Answers:
         if self._asked() >= ENOUGH_ROWS:
             self.judge()
         return rows.batch.append_column(pa.field(self._call.output.name, column.type), column)
+
+    def fits(self, value: Any) -> bool:
+        """Whether a value fits the output column."""
+        try:
+            to_arrow([value], self._type)
+        except _UNFIT:
+            return False
+        return True
+
+    def append_lists(self, batch: pa.RecordBatch, values: list[Any]) -> pa.RecordBatch:
+        """Rows with values that fit, which are no answers yet: nothing is booked."""
+        column = to_arrow(values, self._type)
+        return batch.append_column(pa.field(self._call.output.name, column.type), column)
 
     def judge(self) -> None:
         """Raise if more rows failed than ``llm_max_error_ratio`` allows."""
@@ -153,7 +159,7 @@ class Answers:
                 self._progress.model,
                 question.preview,
                 str(error),
-                self._progress.rows_done + row + 1,
+                None if self._call.rows_by_prefix else self._progress.rows_done + row + 1,
                 question.digest or None,
                 tries_of(error),
             )
@@ -184,6 +190,18 @@ class Answers:
             assert question is not None  # a NULL fits everything
             return self._failure(reason, question, row)
         return value
+
+
+def inputs_of(call: SemanticCall, batch: pa.RecordBatch, *, aggregate: bool) -> list[Sequence[Any] | None]:
+    """Per row the arguments to ask with, or ``None``: an argument is NULL, or the guard is not TRUE."""
+    columns = [_values(batch.column(name)) for name in call.arguments]
+    if aggregate:
+        columns[0] = [_without_nulls(values) for values in columns[0]]
+    tuples = zip(*columns, strict=True) if columns else repeat((), batch.num_rows)
+    if call.guard is None:
+        return [_whole(values) for values in tuples]
+    guard = batch.column(call.guard).to_pylist()
+    return [_whole(values) if wanted else None for values, wanted in zip(tuples, guard, strict=True)]
 
 
 _UNFIT = (ValueError, TypeError, OverflowError, ArithmeticError, pa.ArrowException)

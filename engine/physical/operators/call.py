@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from ....udfs.spec import Ask, Task
+from ....udfs.spec import Ask, Emit, Streams, Task
 from ...dataflow import streams
 from ...dataflow.caller import Caller
 from ...dataflow.demand import Demand
+from ...dataflow.gates import ROOT
 from ...dataflow.run import QueryRun
 from ...errors import Interrupted, ModelUnavailable
 from ...plan.nodes import SemanticCall
@@ -23,6 +24,7 @@ from ..row_batches import Input, RowBatcher
 from ..row_fates import Batching
 from ..slices import sliced
 from .answers import Answers, Rows
+from .leaving import InOrder, Leaving
 from .questions import Questions
 
 T = TypeVar("T")
@@ -71,8 +73,10 @@ async def run_call(
     demand: Demand | None = None,
     *,
     patient: bool = True,
+    leaving: Callable[[Callable[[], None]], Leaving] = InOrder,
+    root: str | None = None,
 ) -> AsyncIterator[pa.RecordBatch]:
-    """The batches with the answer column appended: same rows, same order, cut smaller.
+    """The batches with the answer column appended: same rows, same order (unless ``leaving`` has another), cut smaller.
 
     Rows with a NULL argument, or whose guard is not TRUE, are answered NULL without a call. Ending the generator early
     cancels what is under way and waits for its end; ``batches`` is closed too.
@@ -85,13 +89,15 @@ async def run_call(
         pipeline takes it.
     patient : rows to come may be waited for to fill a prompt. Not above another call under a LIMIT, which may be waiting
         for the rows that wait here.
+    leaving : in which order rows leave; as they came, if nothing is said. It is given what to call when there is news.
+    root : the column with the number of the source's row that a row is for; the oldest go first.
 
     Raises
     ------
     OperationalError : too many rows failed (``llm_max_error_ratio``), or the first one did (``on_error := 'fail'``).
     BudgetExceeded, Interrupted, ProgrammingError : always; they never become NULLs. ModelUnavailable : nobody listens.
     """
-    window = _Window(batches, stage, run, demand, patient)
+    window = _Window(batches, stage, run, demand, patient=patient, leaving=leaving, root=root)
     try:
         async with streams.closing(window.results()) as results:
             async for batch in results:
@@ -105,7 +111,7 @@ def _never() -> bool:
 
 
 class _Window:
-    """Rows under way: a feeder starts them in order at one end, finished micro-batches leave in order at the other.
+    """Rows under way: a feeder starts them in order at one end, finished micro-batches leave at the other.
 
     It is bounded in questions (8 times what the model takes at once: with less, one slow answer at the head leaves the
     model idle; with more, a reader that stops has paid for rows it never saw), in rows and in bytes.
@@ -117,9 +123,12 @@ class _Window:
         stage: CallStage,
         run: QueryRun,
         demand: Demand | None,
+        *,
         patient: bool,
+        leaving: Callable[[Callable[[], None]], Leaving],
+        root: str | None,
     ) -> None:
-        self._batches, self._stage, self._demand = batches, stage, demand
+        self._batches, self._stage, self._demand, self._root = batches, stage, demand, root
         self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
         self._questions = Questions(self._ask, share=stage.call.distinct, strict=self._answers.strict, fatal=self._fail)
         self._batcher = RowBatcher(stage.batching, run, self._rows_to_come) if stage.batching else None
@@ -127,7 +136,6 @@ class _Window:
         self._input: Input = self._between_batches
         self._over: Callable[[], bool] = _never
         self._most_questions = WINDOW_FACTOR * stage.rows_in_flight
-        self._heads: deque[Rows] = deque()
         self._asked = self._rows = self._bytes = 0
         self._next_rows = FIRST_ROWS
         self._ended = False
@@ -135,13 +143,14 @@ class _Window:
         self._fatal: BaseException | None = None
         self._source_error: BaseException | None = None
         self._news, self._room = asyncio.Event(), asyncio.Event()
+        self._leaving = leaving(self._news.set)
         self._feeder = asyncio.create_task(self._feed())
         self._feeder.add_done_callback(self._fed)
 
     async def results(self) -> AsyncIterator[pa.RecordBatch]:
-        """The finished micro-batches in order."""
-        while (rows := await self._head()) is not None:
-            yield self._answers.append_to(rows)
+        """The finished micro-batches."""
+        while (rows := await self._finished()) is not None:
+            yield self._leaving.batch(rows, self._answers)
         self._answers.judge()
 
     async def close(self) -> None:
@@ -157,13 +166,13 @@ class _Window:
         await streams.close(self._batches)
         await self._answers.close()
 
-    async def _head(self) -> Rows | None:
+    async def _finished(self) -> Rows | None:
         while True:
             if self._fatal is not None:
                 raise self._fatal
-            if self._heads and not self._heads[0].unanswered:
-                return self._leave()
-            if self._ended and not self._heads:
+            if (rows := self._leaving.next()) is not None:
+                return self._left(rows)
+            if self._ended and not self._leaving.waiting:
                 # A failing source comes after the rows before it: they may be all that the reader wants.
                 if self._source_error is not None:
                     raise self._source_error
@@ -171,8 +180,7 @@ class _Window:
             self._news.clear()
             await self._news.wait()
 
-    def _leave(self) -> Rows:
-        rows = self._heads.popleft()
+    def _left(self, rows: Rows) -> Rows:
         self._asked -= rows.asked
         self._rows -= rows.batch.num_rows
         self._bytes -= rows.bytes
@@ -206,7 +214,7 @@ class _Window:
 
     async def _admit(self, left: int) -> int:
         """How many rows to start next; waits for room. 0: the reader needs no more."""
-        while self._heads and self._is_full():
+        while self._leaving.waiting and self._is_full():
             self._room.clear()
             await self._stalled(self._room.wait(), self._room.is_set)
         if self._questions.doomed:
@@ -239,31 +247,34 @@ class _Window:
         if self._input != "stalled":
             return self._input
         # Rows that can leave make room, and may be what a LIMIT waits for: then no other answer is needed.
-        can_leave = bool(self._heads) and not self._heads[0].unanswered
-        return "open" if can_leave or self._over() else "stalled"
+        return "open" if self._leaving.ready or self._over() else "stalled"
 
     def _is_full(self) -> bool:
         return self._asked >= self._most_questions or self._rows >= WINDOW_ROWS or self._bytes >= WINDOW_BYTES
 
     def _add(self, batch: pa.RecordBatch) -> None:
         tuples = self._answers.inputs(batch, self._stage.aggregate)
-        rows = Rows(batch, self._news.set)
-        for values in tuples:
+        rows = self._leaving.rows(batch)
+        roots = repeat(0) if self._root is None else batch.column(self._root).to_pylist()
+        for values, root in zip(tuples, roots, strict=False):
+            ROOT.set(root)
             rows.add(*(self._questions.of(values) if values is not None else (None, False)))
-        self._heads.append(rows)
         self._asked += rows.asked
         self._rows += batch.num_rows
         self._bytes += rows.bytes
         self._news.set()
 
-    def _ask(self, values: Any) -> Coroutine[Any, Any, Any]:
+    def _ask(self, values: Any, emit: Emit) -> Coroutine[Any, Any, Any]:
         if self._batcher is None:
-            return self._answer(values, self._stage.caller)
-        return self._batcher.row(partial(self._answer, values))
+            return self._answer(values, emit, self._stage.caller)
+        return self._batcher.row(partial(self._answer, values, emit))
 
-    async def _answer(self, values: Any, ask: Ask) -> Any:
+    async def _answer(self, values: Any, emit: Emit, ask: Ask) -> Any:
         await self._prepared()
-        return await self._stage.task.run(values, ask)
+        task = self._stage.task
+        if self._leaving.hears and isinstance(task, Streams):
+            return await task.stream(values, ask, emit)
+        return await task.run(values, ask)
 
     async def _prepared(self) -> None:
         """Wait for the task's preparation. Its failure is that of the rows waiting for it; later ones try again.

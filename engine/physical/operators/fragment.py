@@ -9,8 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from ...dataflow import streams
-from ...dataflow.demand import Demand
 from ...dataflow.worker import Worker
+from .kept import Kept
 
 BATCH = "__batch"
 
@@ -21,19 +21,19 @@ class BatchQuery:
     Parameters
     ----------
     connection : a bare connection, which this object owns.
-    sql : reads ``__batch``; yields at most the rows it gets, in their order.
+    sql : reads ``__batch``; yields at most the rows it gets, in their order. It may be replaced between two batches.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         self._connection = connection
         self._connection.execute("SET threads = 1")
-        self._sql = sql
+        self.sql = sql
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The query's result for one batch, as one batch."""
         self._connection.register(BATCH, pa.Table.from_batches([batch]))
         try:
-            table = self._connection.sql(self._sql).to_arrow_table()
+            table = self._connection.sql(self.sql).to_arrow_table()
         finally:
             self._connection.unregister(BATCH)
         if table.num_rows == 0:
@@ -46,16 +46,16 @@ class BatchQuery:
 
 
 async def run_fragment(
-    batches: AsyncIterator[pa.RecordBatch], query: BatchQuery, demand: Demand | None
+    batches: AsyncIterator[pa.RecordBatch], query: BatchQuery, kept: Kept | None = None
 ) -> AsyncIterator[pa.RecordBatch]:
-    """Apply the query to every batch; rows it drops are reported to ``demand``."""
+    """Apply the query to every batch; ``kept`` is told what became of each."""
     worker = Worker("anserdb-fragment")
     try:
         async with streams.closing(batches):
             async for batch in batches:
                 result = await worker.run(partial(query.apply, batch))
-                if demand is not None and result.num_rows < batch.num_rows:
-                    demand.dropped(batch.num_rows - result.num_rows)
+                if kept is not None:
+                    kept(batch, result)
                 if result.num_rows:
                     yield result
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from ....udfs.spec import Emit
 from ...dataflow.memo import Memo
 from ...errors import BudgetExceeded, DataError, ModelError, ModelUnavailable
 
@@ -25,10 +26,11 @@ class Question:
     """One tuple of arguments, being answered or done.
 
     ``preview`` is the arguments, shortened, for the error ledger and for messages; ``error`` is a row's failure, and
-    ``digest`` stands for the arguments then; ``listeners`` are told of the end.
+    ``digest`` stands for the arguments then; ``listeners`` are told of the end. ``heard`` is what is known of a list that the
+    model is still writing, and ``hearers`` are told when there is more of it.
     """
 
-    __slots__ = ("digest", "done", "error", "listeners", "preview", "value")
+    __slots__ = ("digest", "done", "error", "heard", "hearers", "listeners", "preview", "value")
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.preview = ", ".join(map(_short, values))
@@ -37,6 +39,14 @@ class Question:
         self.digest = ""
         self.done = False
         self.listeners: list[Callable[[], None]] = []
+        self.heard: Sequence[Any] = ()
+        self.hearers: list[Callable[[], None]] = []
+
+    def hear(self, items: Sequence[Any]) -> None:
+        """These are the first items of the answer, as far as is known."""
+        self.heard = items
+        for hearer in self.hearers:
+            hearer()
 
 
 class Questions:
@@ -44,7 +54,7 @@ class Questions:
 
     Parameters
     ----------
-    ask : answers one tuple of arguments.
+    ask : answers one tuple of arguments, and tells on the way what it hears.
     share : whether equal tuples are one question here (they are one call anyway).
     strict : a row's failure ends the query, when its turn comes.
     fatal : told of an error that is no row's: it must end the query at once.
@@ -56,7 +66,7 @@ class Questions:
 
     def __init__(
         self,
-        ask: Callable[[Sequence[Any]], Coroutine[Any, Any, Any]],
+        ask: Callable[[Sequence[Any], Emit], Coroutine[Any, Any, Any]],
         *,
         share: bool,
         strict: bool,
@@ -74,7 +84,7 @@ class Questions:
         """The question for these arguments, and whether it is new."""
         if self._memo is None:
             return self._start(values, None), True
-        key = _key(values)
+        key = key_of(values)
         question = self._memo.get(key)
         if question is not None:
             return question, False
@@ -90,7 +100,7 @@ class Questions:
 
     def _start(self, values: Sequence[Any], key: str | bytes | None) -> Question:
         question = Question(values)
-        task = asyncio.create_task(self._ask(values))
+        task = asyncio.create_task(self._ask(values, question.hear))
         self._tasks.add(task)
         task.add_done_callback(partial(self._finish, question, key, values))
         return question
@@ -119,6 +129,8 @@ class Questions:
         for listener in question.listeners:
             listener()
         question.listeners.clear()
+        question.hearers.clear()
+        question.heard = ()
 
     def _reweigh(self, question: Question, key: str | bytes | None) -> None:
         if self._memo is not None and key is not None and self._memo.get(key) is question:
@@ -159,7 +171,8 @@ def weigh(value: Any) -> int:
             return 32
 
 
-def _key(values: Sequence[Any]) -> str | bytes:
+def key_of(values: Sequence[Any]) -> str | bytes:
+    """What stands for a tuple of arguments: equal for those that are one question."""
     first = values[0] if len(values) == 1 else None
     if type(first) is str and len(first) <= SHORT:
         return first

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ...dataflow import streams
-from ...dataflow.demand import Demand
 from ...plan.nodes import Compute, Filter, Keep, Sort
+from .kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ def selection(nodes: Sequence[Compute | Filter | Keep | Sort], schema: pa.Schema
 
 
 async def run_selection(
-    batches: AsyncIterator[pa.RecordBatch], chosen: Selection, demand: Demand | None = None
+    batches: AsyncIterator[pa.RecordBatch], chosen: Selection, kept: Kept | None = None
 ) -> AsyncIterator[pa.RecordBatch]:
-    """Apply the selection to every batch; rows it drops are reported to ``demand``."""
+    """Apply the selection to every batch; ``kept`` is told what became of each."""
     async with streams.closing(batches):
         async for batch in batches:
             result = chosen.apply(batch)
-            if demand is not None and result.num_rows < batch.num_rows:
-                demand.dropped(batch.num_rows - result.num_rows)
+            if kept is not None:
+                kept(batch, result)
             if result.num_rows:
                 yield result

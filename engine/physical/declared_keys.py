@@ -1,0 +1,82 @@
+"""What DuckDB's catalogue knows of the rows of a table: keys, and whether they can be read twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...optimizer.context import NoStatistics
+from ..plan.nodes import Source
+from .duck import Duck
+
+_WORD = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
+_TABLE = re.compile(rf"\s*({_WORD}(?:\s*\.\s*{_WORD})*)(?:\s+(?:AS\s+)?{_WORD})?\s*", re.IGNORECASE)
+_FILE = re.compile(rf"\s*(?:read_\w+\s*\(\s*)?'[^']*'\s*\)?(?:\s+(?:AS\s+)?{_WORD})?\s*", re.IGNORECASE)
+_PARTS = re.compile(_WORD)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredKeys(NoStatistics):
+    """Answers from the catalogue of the user's connection, and only of tables that cannot be mistaken for others."""
+
+    duck: Duck
+
+    def unique(self, source: Source, columns: frozenset[str]) -> bool:
+        """Whether the columns hold a PRIMARY KEY, a UNIQUE of columns that are NOT NULL, or the ``rowid``."""
+        table = self._table(source)
+        if table is None:
+            return False
+        named = {
+            name
+            for item in source.items
+            if len(item.columns) == 1
+            for name in _named(item.sql, item.columns[0].name, columns)
+        }
+        named |= {
+            c.label.lower() for item in source.items if len(item.columns) > 1 for c in item.columns if c.name in columns
+        }
+        return "rowid" in named or any(key <= named for key in self._keys(table))
+
+    def rereadable(self, source: Source) -> bool:
+        """Whether a second look finds the same rows: a table, or files."""
+        return _FILE.fullmatch(source.from_sql) is not None or self._table(source) is not None
+
+    def _table(self, source: Source) -> tuple[str, ...] | None:
+        match = _TABLE.fullmatch(source.from_sql)
+        if match is None or source.prelude or source.inputs:
+            return None
+        names = tuple(_unquoted(part) for part in _PARTS.findall(match[1]))
+        found = self._look(
+            "SELECT database_name, schema_name, table_name, 't' FROM duckdb_tables() "
+            "UNION ALL SELECT database_name, schema_name, view_name, 'v' FROM duckdb_views()",
+            names,
+        )
+        return tuple(found[0][:3]) if len(found) == 1 and found[0][3] == "t" else None
+
+    def _keys(self, table: tuple[str, ...]) -> list[frozenset[str]]:
+        rows = self._look(
+            "SELECT database_name, schema_name, table_name, constraint_type, constraint_column_names FROM duckdb_constraints()",
+            table,
+        )
+        filled = {c.lower() for row in rows if row[3] in ("NOT NULL", "PRIMARY KEY") for c in row[4]}
+        keys = [frozenset(c.lower() for c in row[4]) for row in rows if row[3] in ("UNIQUE", "PRIMARY KEY")]
+        return [key for key in keys if key <= filled]
+
+    def _look(self, catalogue: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Entries of the catalogue whose full name ends like this."""
+        columns = ("table_name", "schema_name", "database_name")
+        wanted = " AND ".join(f"lower({column}) = ?" for column, _ in zip(columns, names, strict=False))
+        values = [name.lower() for name in reversed(names)]
+        return self.duck.execute(f"FROM ({catalogue}) WHERE {wanted}", values).fetchall()
+
+
+def _named(sql: str, name: str, columns: frozenset[str]) -> list[str]:
+    """The column that an item of the source reads, if it is one of ``columns`` and nothing is done to it."""
+    whole = re.fullmatch(rf"{_WORD}(?:\s*\.\s*{_WORD})*", sql.strip())
+    return [_unquoted(_PARTS.findall(sql)[-1]).lower()] if whole and name in columns else []
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part

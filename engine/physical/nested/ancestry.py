@@ -1,0 +1,137 @@
+"""Whose part a row is, and when a parent has all of its parts.
+
+A row of the source has the path ``(its ordinal,)``; a row that a call made of it has the path of its parent and its ordinal
+among its siblings. Paths travel as columns ``__p0``, ``__p1``, … beside the data. A :class:`Level` counts, for every prefix of
+one length, the rows below it that are still on their way. A call that makes n rows of one adds n and takes the parent away (the
+close mark), a filter takes away what it drops (the tombstone), and the operator that gathers the rows takes away what reaches it;
+at zero the prefix is closed, for nothing can come any more.
+
+Everything here is used on the event loop only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+Path = tuple[int, ...]
+
+_PREFIX = "__p"
+
+
+def path_names(schema: pa.Schema) -> list[str]:
+    """The columns of the path, the source's ordinal first.
+
+    >>> path_names(pa.schema([("x", pa.int64()), ("__p0", pa.int64()), ("__p1", pa.int64())]))
+    ['__p0', '__p1']
+    """
+    return [name for name in schema.names if name.startswith(_PREFIX)]
+
+
+def path_field(depth: int) -> pa.Field:
+    """The column of the ordinals at a depth, from 0."""
+    return pa.field(f"{_PREFIX}{depth}", pa.int64())
+
+
+def paths(batch: pa.RecordBatch) -> list[Path]:
+    """The path of each row."""
+    return list(zip(*(batch.column(name).to_pylist() for name in path_names(batch.schema)), strict=True))
+
+
+def deeper(schema: pa.Schema) -> pa.Schema:
+    """With one more ordinal in the path."""
+    return schema.append(path_field(len(path_names(schema))))
+
+
+class Level:
+    """Rows under way below each open prefix of one length.
+
+    Parameters
+    ----------
+    length : ordinals of a prefix. 0 has one prefix, which is open until the source ends.
+
+    Attributes
+    ----------
+    changed : set when a prefix opens or closes.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.changed = asyncio.Event()
+        self._rows: dict[Path, int] = {}
+        self._closed: list[Path] = []
+
+    @property
+    def open(self) -> int:
+        """Prefixes that are not closed."""
+        return len(self._rows)
+
+    def change(self, path: Path, by: int) -> None:
+        """So many more rows (or fewer) are under way below a path; nothing, if it does not reach down to this level."""
+        if len(path) < self.length or not by:
+            return
+        prefix = path[: self.length]
+        rows = self._rows.get(prefix, 0) + by
+        if rows:
+            self._rows[prefix] = rows
+            return
+        del self._rows[prefix]
+        self._closed.append(prefix)
+        self.changed.set()
+
+    def closed(self) -> list[Path]:
+        """Prefixes that have closed since the last time, in that order."""
+        closed, self._closed = self._closed, []
+        return closed
+
+
+class Ancestry:
+    """What operators tell the levels above them, the nearest first.
+
+    Parameters
+    ----------
+    levels : of the operators above that gather rows. void : rows that should never have set out, of the whole pipeline.
+    """
+
+    def __init__(self, levels: Sequence[Level], void: set[Path] | None = None) -> None:
+        self.levels = tuple(levels)
+        self._void: set[Path] = set() if void is None else void
+
+    def under(self, level: Level) -> Ancestry:
+        """That of operators below one more level."""
+        return Ancestry((level, *self.levels), self._void)
+
+    def came(self, paths: Iterable[Path]) -> None:
+        """Rows set out."""
+        self._change(paths, 1)
+
+    def gone(self, paths: Iterable[Path]) -> None:
+        """Rows will not arrive."""
+        self._change(paths, -1)
+
+    def kept(self, before: pa.RecordBatch, after: pa.RecordBatch) -> None:
+        """Of some rows, only these are left."""
+        if before.num_rows != after.num_rows:
+            self.gone((Counter(paths(before)) - Counter(paths(after))).elements())
+
+    def void(self, paths: Iterable[Path]) -> None:
+        """Rows that set out should not have: whoever gathers them or their parts takes them for gone."""
+        self._void.update(paths)
+
+    def is_void(self, path: Path) -> bool:
+        """Whether a row is to be forgotten, as one that should not have set out or as a part of one."""
+        return bool(self._void) and any(path[:length] in self._void for length in range(1, len(path) + 1))
+
+    def forget(self, prefix: Path) -> None:
+        """Nothing comes from below a prefix any more."""
+        if self._void:
+            self._void -= {path for path in self._void if path[: len(prefix)] == prefix}
+
+    def _change(self, paths: Iterable[Path], by: int) -> None:
+        counted = Counter(paths)
+        for level in self.levels:
+            for path, rows in counted.items():
+                level.change(path, by * rows)

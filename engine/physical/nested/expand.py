@@ -1,0 +1,55 @@
+"""A row per element of a list, with one more ordinal in the path."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import compress
+
+import pyarrow as pa
+
+from ...dataflow import streams
+from ...plan.nodes import Unnest
+from ..operators.unnest import unnest
+from .ancestry import Ancestry, Path, path_field, path_names, paths
+from .hearing import FROM, LAST, VOID
+
+
+async def run_expand(
+    batches: AsyncIterator[pa.RecordBatch], plan: Unnest, ancestry: Ancestry
+) -> AsyncIterator[pa.RecordBatch]:
+    """Apply it to every batch; the levels above hear what became of each row."""
+    async with streams.closing(batches):
+        async for batch in batches:
+            heard = LAST.name in batch.schema.names
+            result, parents = _heard(plan, batch, ancestry) if heard else (expanded(plan, batch), paths(batch))
+            # First the children, then the parents: no count may touch zero in between.
+            ancestry.came(paths(result))
+            ancestry.gone(parents)
+            if result.num_rows:
+                yield result
+
+
+def expanded(plan: Unnest, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows of a batch, in order, numbered per parent."""
+    lengths = batch.column(plan.column).value_lengths().to_pylist()
+    ordinals = [i for length in lengths for i in range(length or int(plan.keep_empty))]
+    depth = len(path_names(batch.schema))
+    return unnest(plan, batch).append_column(path_field(depth), pa.array(ordinals, pa.int64()))
+
+
+def _heard(plan: Unnest, batch: pa.RecordBatch, ancestry: Ancestry) -> tuple[pa.RecordBatch, list[Path]]:
+    """The rows that are new in lists to which somebody listens, and the parents that will have no more."""
+    starts, void, last = (batch.column(field.name).to_pylist() for field in (FROM, VOID, LAST))
+    parents, lengths = paths(batch), batch.column(plan.column).value_lengths().to_pylist()
+    for path, start, count in zip(parents, starts, void, strict=True):
+        ancestry.void((*path, ordinal) for ordinal in range(start, start + count))
+    # Those that are void keep their ordinals, so what is new behind them has others.
+    shifts = [length_void if whole else start for start, length_void, whole in zip(starts, void, last, strict=True)]
+    children = expanded(plan, batch.drop_columns([FROM.name, VOID.name, LAST.name]))
+    counts = [length or int(plan.keep_empty) for length in lengths]
+    seen = [start if whole else 0 for start, whole in zip(starts, last, strict=True)]
+    new = [i >= left for count, left in zip(counts, seen, strict=True) for i in range(count)]
+    ordinals = [i + shift for count, shift in zip(counts, shifts, strict=True) for i in range(count)]
+    own = children.num_columns - 1
+    numbered = children.set_column(own, children.schema.field(own), pa.array(ordinals, pa.int64()))
+    return numbered.filter(pa.array(new, pa.bool_())), list(compress(parents, last))

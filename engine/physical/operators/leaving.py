@@ -1,0 +1,178 @@
+"""In which order answered rows leave a call: as they came, or each as soon as it can."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+import pyarrow as pa
+
+from .answers import Answers, Rows
+from .questions import Question
+
+R = TypeVar("R", bound="LooseRows")
+
+
+class Leaving(Protocol):
+    """Rows under way, and who of them may go.
+
+    Attributes
+    ----------
+    hears : whether parts of answers are of use.
+    """
+
+    hears: bool
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any rows are here."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether some may leave."""
+        ...
+
+    def rows(self, batch: pa.RecordBatch) -> Rows:
+        """A micro-batch that begins; its questions are to be added."""
+        ...
+
+    def next(self) -> Rows | None:
+        """Rows that leave now; ``None``: none can."""
+        ...
+
+    def batch(self, rows: Rows, answers: Answers) -> pa.RecordBatch:
+        """Leaving rows with their answers."""
+        ...
+
+
+class InOrder:
+    """A micro-batch leaves when it is answered and all before it have left. ``news`` is told when one is answered."""
+
+    hears = False
+
+    def __init__(self, news: Callable[[], None]) -> None:
+        self._heads: deque[Rows] = deque()
+        self._news = news
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any rows are here."""
+        return bool(self._heads)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the first ones may leave."""
+        return bool(self._heads) and not self._heads[0].unanswered
+
+    def rows(self, batch: pa.RecordBatch) -> Rows:
+        """The next micro-batch."""
+        rows = Rows(batch, self._news)
+        self._heads.append(rows)
+        return rows
+
+    def next(self) -> Rows | None:
+        """The first micro-batch, if it is answered."""
+        return self._heads.popleft() if self.ready else None
+
+    def batch(self, rows: Rows, answers: Answers) -> pa.RecordBatch:
+        """With the answer column."""
+        return answers.append_to(rows)
+
+
+class AsAnswered:
+    """A row leaves once it is answered, together with all that are by then: nobody waits for a slow neighbour."""
+
+    hears = False
+
+    def __init__(self, news: Callable[[], None]) -> None:
+        self._news = news
+        self._held = 0
+        self._answered: dict[LooseRows, list[int]] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any rows are here."""
+        return self._held > 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether some may leave."""
+        return bool(self._answered)
+
+    def rows(self, batch: pa.RecordBatch) -> Rows:
+        """The next micro-batch."""
+        self._held += batch.num_rows
+        return LooseRows(batch, self._ended)
+
+    def next(self) -> Rows | None:
+        """All answered rows as one micro-batch, in the order in which their micro-batches began."""
+        if not self._answered:
+            return None
+        answered, self._answered = self._answered, {}
+        leaving = together([rows.part(sorted(indices)) for rows, indices in answered.items()])
+        self._held -= leaving.batch.num_rows
+        return leaving
+
+    def batch(self, rows: Rows, answers: Answers) -> pa.RecordBatch:
+        """With the answer column."""
+        return answers.append_to(rows)
+
+    def _ended(self, rows: LooseRows, index: int) -> None:
+        self._answered.setdefault(rows, []).append(index)
+        self._news()
+
+
+class LooseRows(Rows):
+    """A micro-batch that leaves row by row; ``ended`` is told of each that is answered."""
+
+    __slots__ = ("_ended", "_new")
+
+    def __init__(self, batch: pa.RecordBatch, ended: Callable[[LooseRows, int], None]) -> None:
+        super().__init__(batch, nobody)
+        self._ended = ended
+        self._new: list[bool] = []
+
+    def add(self, question: Question | None, new: bool) -> None:
+        """The next row's question."""
+        index = len(self.questions)
+        self.questions.append(question)
+        self._new.append(new)
+        self.asked += new
+        if question is None or question.done:
+            self._ended(self, index)
+        else:
+            question.listeners.append(partial(self._ended, self, index))
+
+    def part(self, indices: list[int]) -> Rows:
+        """Some of the rows, for good."""
+        part = Rows(self.taken(indices), nobody)
+        part.questions = [self.questions[i] for i in indices]
+        part.asked = sum(self._new[i] for i in indices)
+        # Their share of the micro-batch's, so that what comes in is what goes out, to the byte.
+        count = self.batch.num_rows
+        part.bytes = sum(self.bytes * (i + 1) // count - self.bytes * i // count for i in indices)
+        return part
+
+    def taken(self, indices: list[int]) -> pa.RecordBatch:
+        """These rows alone."""
+        whole = indices == list(range(self.batch.num_rows))
+        return self.batch if whole else self.batch.take(pa.array(indices, pa.int64()))
+
+
+def together(parts: list[Rows]) -> Rows:
+    """Several micro-batches as one."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = Rows(pa.concat_batches([part.batch for part in parts]), nobody)
+    for part in parts:
+        rows.questions += part.questions
+    rows.asked = sum(part.asked for part in parts)
+    rows.bytes = sum(part.bytes for part in parts)
+    return rows
+
+
+def nobody() -> None:
+    """Nobody waits for the last of them."""

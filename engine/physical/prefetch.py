@@ -1,0 +1,60 @@
+"""PREFETCH: a first run finds what a statement with embedded calls will ask, everything is asked at once, then it runs.
+
+The statement's own run is the authority. It asks what the first run has missed, so the first only ever saves time: DuckDB
+hands an embedded call at most 2,048 rows at a time, often a handful, and waits for their answers before the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import duckdb
+
+from ..dataflow.run import QueryRun
+from ..plan.nodes import Relation
+from .duck import Duck
+from .embedded import Lookup, wait_on_loop
+from .inputs import Inputs
+from .prefetch_asking import Remembered, ask_all
+from .prefetch_plan import refusal
+
+
+def prefetch(duck: Duck, run: QueryRun, plan: Relation, lookups: Sequence[Lookup]) -> None:
+    """Give the look-ups the answers to what ``plan`` will ask, as far as they can be known beforehand.
+
+    Parameters
+    ----------
+    lookups : of its embedded calls, registered.
+
+    Raises
+    ------
+    Error : what would end the query anyway; see ``ask_all``.
+    """
+    if refusal(duck, plan):
+        return
+    found = _first_run(duck, run, plan.first_run.sql, lookups)
+    for lookup, inputs in zip(lookups, found, strict=True):
+        if len(inputs):
+            outcomes = wait_on_loop(partial(ask_all, inputs, lookup.stage, run), run)
+            lookup.stage = replace(lookup.stage, task=Remembered(lookup.stage.task, outcomes))
+
+
+def _first_run(duck: Duck, run: QueryRun, sql: str, lookups: Sequence[Lookup]) -> list[Inputs]:
+    """The inputs of each look-up."""
+    found = [Inputs() for _ in lookups]
+    for lookup, inputs in zip(lookups, found, strict=True):
+        lookup.found = inputs
+    try:
+        for _ in duck.open(sql):
+            pass
+    except duckdb.Error:
+        run.check()
+        if not any(inputs.full for inputs in found):
+            return [Inputs() for _ in lookups]  # NULL for an answer may be an error where the answer is none
+    finally:
+        for lookup in lookups:
+            lookup.found = None
+    run.check()
+    return found
