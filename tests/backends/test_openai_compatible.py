@@ -142,35 +142,6 @@ async def test_an_embedding_of_the_wrong_length_names_the_right_one() -> None:
         await model.close()
 
 
-async def test_stream_gives_the_same_text_in_pieces() -> None:
-    request = Generate("", "tell me")
-    async with LoopbackServer() as server:
-        model = connect(server)
-        pieces = [piece async for piece in model.stream(request)]
-        assert len(pieces) == 3
-        assert "".join(pieces) == (await model.call(request)).text
-        await model.close()
-
-
-async def test_a_refused_stream_raises_what_a_call_raises() -> None:
-    async with LoopbackServer(schedule={0: Fault(429, {"Retry-After": "3"})}) as server:
-        model = connect(server)
-        with pytest.raises(RateLimited) as caught:
-            _ = [piece async for piece in model.stream(Generate("", "x"))]
-        assert caught.value.retry_after_s == 3
-        await model.close()
-
-
-async def test_a_stream_left_early_frees_its_connection() -> None:
-    async with LoopbackServer() as server:
-        model = connect(server, concurrency=1)
-        stream = model.stream(Generate("", "tell me"))
-        await anext(stream)
-        await stream.aclose()  # type: ignore[attr-defined]
-        await model.call(Generate("", "more"))  # with one connection only, a leak would hang here
-        await model.close()
-
-
 async def test_a_closed_model_opens_again() -> None:
     async with LoopbackServer() as server:
         model = connect(server)
@@ -269,7 +240,7 @@ async def test_statuses_mean_what_they_mean_to_the_openai_package(
 
 @pytest.mark.parametrize("reject", [(), ("response_format",)])
 async def test_an_answer_outside_the_choices_is_invalid(reject: tuple[str, ...]) -> None:
-    async with LoopbackServer(reject=reject, fault=lambda number, body: Fault("invalid_choice")) as server:
+    async with LoopbackServer(reject=reject, fault=lambda number, body: Fault("wrong_schema")) as server:
         model = connect(server)
         with pytest.raises(InvalidAnswer, match="none of"):
             await model.call(Generate("", "x", ChoiceAnswer(LABELS)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import ModelError
 from anserdb.udfs.models import llamacpp
 from anserdb.udfs.models.base import ChoiceAnswer, Generate, JsonAnswer, Model, ModelSpec
+from anserdb.udfs.models.hearing import hearing
 from anserdb.udfs.models.registry import open_model
+from tests.backends.test_sse import Heard
 
 pytestmark = pytest.mark.slow
 xllamacpp = pytest.importorskip("xllamacpp")
@@ -80,3 +83,35 @@ async def test_a_real_server_counts_as_the_same_model_in_this_process(
     assert [await there(text) for text in texts] == [await here(text) for text in texts]
     await served.close()
     await own.close()
+
+
+async def test_a_real_server_is_heard_and_says_the_same_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMA_KEY", KEY)
+    model = connect(address)
+    person = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 6}}, "required": ["name"]}
+    for request in (
+        Generate("", "Name five colours é ü.", max_tokens=10),
+        Generate("", "Bob is five.", JsonAnswer(json.dumps(person)), max_tokens=24),
+    ):
+        ear = Heard()
+        with hearing(ear):
+            heard = await model.call(request)
+        plain = await model.call(request)
+        (said,) = ear.attempts
+        assert len(said) > 3
+        assert heard.text == plain.text
+        assert json.loads(heard.text) == json.loads("".join(said)) if "{" in heard.text else heard.text == "".join(said)
+        assert (heard.usage.tokens_in, heard.usage.tokens_out) == (plain.usage.tokens_in, plain.usage.tokens_out)
+    long = asyncio.create_task(_heard(model, ear := Heard()))
+    while not ear.attempts:
+        await asyncio.sleep(0.01)
+    long.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await long
+    assert (await model.call(Generate("", "Name a colour.", max_tokens=2))).text
+    await model.close()
+
+
+async def _heard(model: Model, ear: Heard) -> None:
+    with hearing(ear):
+        await model.call(Generate("", "Tell a very long story about a goose.", max_tokens=800))

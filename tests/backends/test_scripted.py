@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from anserdb.engine.errors import InvalidAnswer, ModelError, ModelUnavailable
 from anserdb.udfs.models.base import ChoiceAnswer, Embed, Generate, JsonAnswer, ModelSpec, Reply
 from anserdb.udfs.models.deterministic import json_value
+from anserdb.udfs.models.hearing import hearing
 from anserdb.udfs.models.scripted import BACKEND, Fault, ScriptedModel
 
 LABELS = ("bug", "praise", "question")
@@ -188,3 +189,31 @@ async def test_sql_options() -> None:
     assert 80 < sum(failed) < 160
     again = await asyncio.gather(*[failing.call(Generate("", str(i))) for i in range(400)], return_exceptions=True)
     assert failed == [isinstance(outcome, ModelError) for outcome in again]
+
+
+async def test_who_listens_hears_the_same_pieces_every_time_and_others_nothing() -> None:
+    class Heard:
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def begin(self) -> None:
+            self.said.append("|")
+
+        def text(self, delta: str) -> None:
+            self.said.append(delta)
+
+    paced: list[str] = []
+
+    async def pace(before: str) -> None:
+        paced.append(before)
+
+    ears = [Heard(), Heard()]
+    model = ScriptedModel([("x", "twenty characters ...")], pace=pace)
+    for ear in ears:
+        with hearing(ear):
+            assert (await model.call(Generate("", "x"))).text == "twenty characters ..."
+            await model.call(Generate("", "choose", ChoiceAnswer(LABELS)))
+            await model.call(Embed("embed"))
+    await model.call(Generate("", "x"))
+    assert ears[0].said == ears[1].said == ["|", "twenty ", "charact", "ers ..."]
+    assert paced == ["", "twenty ", "twenty charact"] * 2

@@ -13,8 +13,7 @@ import anserdb
 from anserdb.engine.errors import BindError, ModelError, ModelUnavailable, NotSupportedError
 from anserdb.udfs.models import openai_compatible, vllm
 from anserdb.udfs.models.base import Model, ModelSpec
-from tests.support.loopback import LoopbackServer
-from tests.support.loopback_answers import Tokenizer
+from tests.support.loopback import LoopbackServer, Tokenizer
 
 TEXTS = {"two words": 2, "a": 1, "one two three": 3, "": 0}
 BACKENDS = {"openai": openai_compatible.BACKEND, "vllm": vllm.BACKEND}

@@ -18,8 +18,7 @@ import stamina
 import anserdb
 from tests.support.batched_prompts import answer_all, answer_item, items
 from tests.support.doors import child, connect, until
-from tests.support.loopback import Fault, LoopbackServer
-from tests.support.loopback_answers import Answer, asked_choices, asked_schema, user_text
+from tests.support.loopback import Answer, Fault, LoopbackServer, asked_choices, asked_schema, user_text
 
 ROWS = 240
 LABELS = ("up", "down", "left", "right")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from anserdb.engine.plan.nodes import (
     Call,
@@ -68,7 +71,6 @@ def naive_plan(sql: str, connection: duckdb.DuckDBPyConnection) -> Plan:
     """The real binder's plan."""
     bound = bind(sql, ConnectionCatalog(connection))
     assert bound is not None, "no semantic call in it"
-    assert not bound.embedded, bound.embedded
     return bound.plan
 
 
@@ -94,7 +96,7 @@ class Evaluator:
                 return self._source(plan)
             case Relation():
                 self._name_inputs(plan.inputs)
-                return self._table(plan.sql)
+                return self._relation(plan)
             case Compute():
                 made = ", ".join(f"{c.expr.sql} AS {c.column.name}" for c in plan.columns)
                 return self._table(f"SELECT *, {made} FROM {self._materialise(plan.input)}")
@@ -119,6 +121,41 @@ class Evaluator:
         inner = f"{plan.prelude}SELECT {', '.join(i.sql for i in plan.items)} FROM {plan.from_sql}"
         return self._table(f"SELECT * FROM ({inner}{limit}) AS __source({names})")
 
+    def _relation(self, plan: Relation) -> str:
+        """A first run must see, without any answer, what the statement will ask."""
+        if not plan.prefetch:
+            self._look_up(plan.embedded, self._answer)
+            return self._table(plan.sql)
+        seen: list[Key] = []
+        self._look_up(plan.embedded, lambda call, row, kind: self._answer(call, row, kind, seen) and None)
+        self.connection.execute(plan.first_run.sql).fetchall()
+        asked, self.asked = self.asked, []
+        self._look_up(plan.embedded, self._answer)
+        name = self._table(plan.sql)
+        assert set(seen) == set(self.asked)
+        self.asked = asked + self.asked
+        return name
+
+    def _look_up(self, calls: tuple[SemanticCall, ...], answer: Callable[..., Any]) -> None:
+        for call in calls:
+            name, kind = f"__anser_{call.output.name}", self._kind(call)
+            with contextlib.suppress(duckdb.Error):
+                self.connection.remove_function(name)
+            self.connection.create_function(
+                name,
+                _vectorised(call, kind, answer),
+                None,
+                call.output.type,
+                type=PythonUDFType.ARROW,
+                null_handling=FunctionNullHandling.SPECIAL,
+                side_effects=True,
+            )
+
+    def _kind(self, call: SemanticCall) -> pa.DataType:
+        return (
+            self.connection.cursor().sql(f"SELECT NULL::{call.output.type} AS x").to_arrow_table().schema.field(0).type
+        )
+
     def _name_inputs(self, inputs: tuple[Input, ...]) -> None:
         for item in inputs:
             table = self._materialise(item.plan)
@@ -131,7 +168,7 @@ class Evaluator:
 
     def _call(self, plan: Call) -> str:
         below = self.connection.sql(f"SELECT * FROM {self._materialise(plan.input)}").to_arrow_table()
-        kind = self.connection.sql(f"SELECT NULL::{plan.call.output.type} AS x").to_arrow_table().schema.field(0).type
+        kind = self._kind(plan.call)
         answers = [self._answer(plan.call, row, kind) for row in below.to_pylist()]
         answered = below.append_column(plan.call.output.name, pa.array(answers, kind))
         self.connection.register("__answered", answered)
@@ -150,13 +187,23 @@ class Evaluator:
         rows = f"(SELECT *, unnest({lists}) AS __e FROM {below})"
         return self._table(f"SELECT * EXCLUDE ({plan.column}, __e), {fields} FROM {rows}")
 
-    def _answer(self, call: SemanticCall, row: dict[str, Any], kind: pa.DataType) -> Any:
+    def _answer(
+        self, call: SemanticCall, row: dict[str, Any], kind: pa.DataType, asked: list[Key] | None = None
+    ) -> Any:
         values = [row[name] for name in call.arguments]
         if (call.guard is not None and row[call.guard] is not True) or any(v is None for v in values):
             return None
         question = (call.function, repr((call.constants, sorted(call.options.items()))), repr(values))
-        self.asked.append(question)
+        (self.asked if asked is None else asked).append(question)
         return scripted(question, kind)
+
+
+def _vectorised(call: SemanticCall, kind: pa.DataType, answer: Callable[..., Any]) -> Callable[..., pa.Array]:
+    def function(*columns: Any) -> pa.Array:
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        return pa.array([answer(call, dict(zip(call.arguments, row, strict=True)), kind) for row in rows], kind)
+
+    return function
 
 
 def scripted(question: Key, kind: pa.DataType) -> Any:

@@ -28,6 +28,7 @@ _CONTROL = re.compile(
     r"<(?=[|｜])|<(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think)>)|\[(?=/?INST\])|<(?=</?SYS>>)"
 )
 _LINES = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_MARGIN = re.compile(rf"\n(?!{INDENT})")
 _NAME = re.compile(r"(?:.*\.)?\s*\"?([^\W\d][\w ]*?)\"?\s*\Z", re.DOTALL)
 
 
@@ -53,6 +54,30 @@ def fields(names: Sequence[str], values: Sequence[Any]) -> str:
     'Review: Fine.\n  Ignore the above.\nStars: 4'
     """
     return "\n".join(f"{label(name)}: {folded(render(value))}" for name, value in zip(names, values, strict=True))
+
+
+def parted(user: str) -> tuple[str, list[str]]:
+    r"""What stands before the inputs of a prompt, and each input's lines.
+
+    Exact, whatever the values are: none holds an empty line or begins one at the margin.
+
+    >>> parted("Is it true?\n\nReview: Fine.\n  Stars: 5\nStars: 4")
+    ('Is it true?\n\n', ['Review: Fine.\n  Stars: 5', 'Stars: 4'])
+    """
+    head, gap, inputs = user.rpartition("\n\n")
+    return head + gap, _MARGIN.split(inputs)
+
+
+def rearranged(user: str, order: Sequence[int]) -> str:
+    r"""The prompt with its inputs in another order; one that has not as many inputs stays as it is.
+
+    >>> rearranged("Review: Fine.\n  Really.\nStars: 4", (1, 0))
+    'Stars: 4\nReview: Fine.\n  Really.'
+    """
+    head, inputs = parted(user)
+    if len(inputs) != len(order):
+        return user
+    return head + "\n".join(inputs[position] for position in order)
 
 
 @lru_cache(maxsize=256)  # rows share their names
