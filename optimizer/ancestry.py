@@ -10,9 +10,6 @@ from ..engine.plan.walk import calls, walk
 from .context import Statistics
 from .expressions import movable
 
-ORDINAL = "ordinal"
-"""The field with which calls that give many rows number them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
@@ -33,7 +30,7 @@ class _Traced:
     Parameters
     ----------
     source : at the bottom. columns : those that are still the source's as they were, and its names for them.
-    ordinals : per level that was made, the column that numbers its rows; "": none.
+    ordinals : per level that was made, the column that numbers its rows; "": it is gone.
     check : what a grouping further down already relies on.
     """
 
@@ -120,8 +117,8 @@ def _trace(plan: Plan, shared: frozenset[str]) -> _Traced | Barrier:
             below = _trace(plan.input, shared)
             if isinstance(below, Barrier):
                 return below
-            number = next((c.name for c in plan.outputs if c.label.rpartition(".")[2] == ORDINAL), "")
-            return replace(below, ordinals=(*below.ordinals, number))
+            # Calls that give many rows number them in the last field, whatever the user calls it.
+            return replace(below, ordinals=(*below.ordinals, plan.outputs[-1].name))
         case Compute() | Filter() | Call() | Keep():
             return _trace(plan.input, shared)
         case _:

@@ -27,6 +27,7 @@ ORDER = (
     "limit_demand",
     "distinct_gather",
     "nested_ancestry",
+    "early_parts",
     "prefix_order",
     "prefetch",
 )

@@ -24,7 +24,7 @@ from .embedded import Lookups, wait_on_loop
 from .estimates import cardinality
 from .fragments import over, plain_columns, relational_sql
 from .nested.pipes import Below, NestedPipes
-from .nested.possible import nests, without_pop
+from .nested.possible import early, nests, not_nested
 from .operators.call import CallStage, run_call
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.kept import for_demand
@@ -116,9 +116,9 @@ class Executor:
         relational = relational_sql(plan)
         if relational is not None:
             return self._opened(*relational)
+        if isinstance(plan, Relation) or (wanted is None and early(plan)):
+            return self._nested(plan, wanted)
         match plan:
-            case Relation():
-                return self._groups(plan, wanted)
             case Call():
                 return self._call(plan, wanted)
             case Unnest():
@@ -143,18 +143,18 @@ class Executor:
         if self._source is not None and relational_sql(below) is not None:
             self._source.feeds(stage.caller.progress)
 
-    def _groups(self, plan: Relation, wanted: Wanted | None) -> Pipe:
-        """Groups of what calls made of one row, each as soon as it can be; all at once if something forbids it."""
+    def _nested(self, plan: Plan, wanted: Wanted | None) -> Pipe:
+        """What calls made of one row, each as soon as it can be; all at once if something forbids it."""
         if self._partial.on or not nests(plan, self._duck):
-            return self._pipe(transform_up(plan, without_pop), wanted)
-        return NestedPipes(self._duck, self._run, self._stages, Below(self._opened, self._feeds), plan, wanted).groups()
+            return self._pipe(transform_up(plan, not_nested), wanted)
+        pipes = NestedPipes(self._duck, self._run, self._stages, Below(self._opened, self._feeds), plan, wanted)
+        return pipes.groups() if isinstance(plan, Relation) else pipes.rows()
 
     def _call(self, plan: Call, wanted: Wanted | None) -> Pipe:
         stage = self._stages.stage(plan.call)
         lowest = not calls(plan.input)
         below = self._pipe(plan.input, None if lowest else wanted)
-        if self._source is not None and relational_sql(plan.input) is not None:
-            self._source.feeds(stage.caller.progress)
+        self._feeds(plan.input, stage)
         prefixes = self._stages.prefixes(plan.call)
         source = below.batches if prefixes is None else run_looked_at(below.batches, prefixes)
         rows = self._partial.below(source, stage.caller.progress, lowest=lowest)

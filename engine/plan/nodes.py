@@ -160,6 +160,7 @@ class Unnest:
     ----------
     column : the list. outputs : a column per field. keep_empty : a row whose list is empty or NULL stays, its fields NULL.
     label : the user's words, for EXPLAIN.
+    early : elements are rows as soon as the model has written them, before the list is whole (set by a rule).
     """
 
     input: Plan
@@ -167,6 +168,7 @@ class Unnest:
     outputs: tuple[Column, ...]
     keep_empty: bool = False
     label: str = ""
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,8 @@ def _text(plan: Plan, words: Callable[[str], str]) -> str:
         case Call():
             return _call(plan.call, words)
         case Unnest():
-            return words(plan.label) + ("  keeps rows without any" if plan.keep_empty else "")
+            kept = "  keeps rows without any" if plan.keep_empty else ""
+            return words(plan.label) + kept + ("  as they are written" if plan.early else "")
         case Keep():
             return words(", ".join(plan.names))
         case Sort():
@@ -177,7 +178,7 @@ def _fields(plan: Plan) -> dict[str, Any]:
         case Call():
             return _call_fields(plan.call)
         case Unnest():
-            return {"column": plan.column, "keep_empty": plan.keep_empty}
+            return {"column": plan.column, "keep_empty": plan.keep_empty, "early": plan.early}
         case Sort():
             return {"keys": plan.keys.sql, "limit": plan.limit}
         case Demand():

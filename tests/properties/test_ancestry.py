@@ -20,6 +20,7 @@ from anserdb.engine.physical.nested.ancestry import Ancestry, Level, path_names
 from anserdb.engine.physical.nested.expand import run_expand
 from anserdb.engine.physical.nested.hearing import heard_schema
 from anserdb.engine.physical.nested.regroup import Regroup, grouped, run_regroup
+from anserdb.engine.physical.nested.release import Release, run_release
 from anserdb.engine.physical.nested.roots import Room, run_roots
 from anserdb.engine.physical.operators.selection import Selection, run_selection
 from anserdb.engine.plan.nodes import Column, Grouping, Source, Unnest
@@ -183,6 +184,27 @@ async def streamed(trees: list[Tree], depth: int, random: Random, *, twice: bool
     found = [row async for batch in run_regroup(rows, last, above) for row in batch.to_pylist()]
     assert not outer.open  # nothing is left behind
     return sorted((row["root"], row["names"]) for row in found)
+
+
+async def released(trees: list[Tree], depth: int, random: Random) -> list[str]:
+    """Nobody groups: rows come in the order of the source and of its lists."""
+    release = Release()
+    room = Room(random.choice((1, 3, 100)))
+    rows: AsyncIterator[pa.RecordBatch] = run_roots(source(trees, random), release.ancestry, room)
+    for level in range(depth):
+        rows = filtered(renamed(expanding(answering(rows, random), release.ancestry, level), level), release.ancestry)
+    schema = pa.schema([("root", pa.string()), ("spec", pa.string()), (KEPT, pa.bool_())])
+    specs = [row["spec"] async for batch in run_release(rows, release, schema) for row in batch.to_pylist()]
+    return [json.loads(spec)["name"] for spec in specs]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+async def test_rows_that_nobody_groups_keep_their_order(depth: int) -> None:
+    for run in range(RUNS):
+        random = Random(f"{depth} {run}")
+        trees = [tree(random, depth, f"t{i:02}") for i in range(TREES_A_RUN)]
+        expected = [name for t in trees for name in leaves(t, depth)]
+        assert await asyncio.wait_for(released(trees, depth, random), 60) == expected
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
@@ -52,15 +52,19 @@ class Level:
     Parameters
     ----------
     length : ordinals of a prefix. 0 has one prefix, which is open until the source ends.
+    changed : set when a prefix closes, for who gathers.
 
     Attributes
     ----------
-    changed : set when a prefix opens or closes.
+    room : set when a prefix is open no more, for who lets rows set out.
+    held : prefixes that have closed and whose rows are still here.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, changed: asyncio.Event | None = None) -> None:
         self.length = length
-        self.changed = asyncio.Event()
+        self.changed = changed or asyncio.Event()
+        self.room = asyncio.Event()
+        self.held = 0
         self._rows: dict[Path, int] = {}
         self._closed: list[Path] = []
 
@@ -81,6 +85,7 @@ class Level:
         del self._rows[prefix]
         self._closed.append(prefix)
         self.changed.set()
+        self.room.set()
 
     def closed(self) -> list[Path]:
         """Prefixes that have closed since the last time, in that order."""
@@ -94,15 +99,26 @@ class Ancestry:
     Parameters
     ----------
     levels : of the operators above that gather rows. void : rows that should never have set out, of the whole pipeline.
+    ended : told of a row of the source whose list is final, and how many parts have set out; ``None``: nobody asks.
     """
 
-    def __init__(self, levels: Sequence[Level], void: set[Path] | None = None) -> None:
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        void: set[Path] | None = None,
+        ended: Callable[[Path, int], None] | None = None,
+    ) -> None:
         self.levels = tuple(levels)
         self._void: set[Path] = set() if void is None else void
+        self._ended = ended
 
     def under(self, level: Level) -> Ancestry:
         """That of operators below one more level."""
-        return Ancestry((level, *self.levels), self._void)
+        return Ancestry((level, *self.levels), self._void, self._ended)
+
+    def holds(self, length: int) -> bool:
+        """Whether all that is made of a row with so many ordinals is held until it is done: then some of it may be a guess."""
+        return any(level.length <= length for level in self.levels)
 
     def came(self, paths: Iterable[Path]) -> None:
         """Rows set out."""
@@ -120,6 +136,14 @@ class Ancestry:
     def void(self, paths: Iterable[Path]) -> None:
         """Rows that set out should not have: whoever gathers them or their parts takes them for gone."""
         self._void.update(paths)
+
+    def ended(self, parents: Iterable[Path], parts: Iterable[int]) -> None:
+        """The lists of these rows are final; so many parts of each have set out in all."""
+        if self._ended is None:
+            return
+        for path, count in zip(parents, parts, strict=True):
+            if len(path) == 1:
+                self._ended(path, count)
 
     def is_void(self, path: Path) -> bool:
         """Whether a row is to be forgotten, as one that should not have set out or as a part of one."""

@@ -97,22 +97,34 @@ class Gather:
 
 async def gathered(batches: AsyncIterator[pa.RecordBatch], ancestry: Ancestry) -> AsyncIterator[Closed]:
     """What closes, the moment it does: with a row that arrives, or with one that is dropped on its way."""
-    gather, level = Gather(ancestry), ancestry.levels[0]
+    gather = Gather(ancestry)
+    async with streams.closing(arrivals(batches, ancestry.levels[0].changed)) as arriving:
+        async for batch in arriving:
+            if batch is not None:
+                gather.arrived(batch)
+            while (closed := gather.closed()) is not None:
+                yield closed
+
+
+async def arrivals(
+    batches: AsyncIterator[pa.RecordBatch], changed: asyncio.Event
+) -> AsyncIterator[pa.RecordBatch | None]:
+    """Each batch, and ``None`` whenever something has changed meanwhile, also once at the end."""
     async with streams.closing(batches):
         arriving = asyncio.ensure_future(anext(batches, None))
         try:
             while True:
-                level.changed.clear()
-                if (closed := gather.closed()) is not None:
-                    yield closed
-                elif arriving.done():
-                    batch = arriving.result()
-                    if batch is None:
-                        return
-                    gather.arrived(batch)
+                if changed.is_set():
+                    changed.clear()
+                    yield None
+                elif not arriving.done():
+                    await _either(arriving, changed)
+                elif (batch := arriving.result()) is not None:
                     arriving = asyncio.ensure_future(anext(batches, None))
+                    yield batch
                 else:
-                    await _either(arriving, level.changed)
+                    yield None
+                    return
         finally:
             arriving.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):

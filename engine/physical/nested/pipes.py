@@ -25,8 +25,9 @@ from ..stages import Stages
 from ..travel import restored, travelling
 from .ancestry import Ancestry, Level, deeper, path_field, path_names
 from .expand import run_expand
-from .hearing import AsHeard
+from .hearing import AsHeard, heard_schema
 from .regroup import Regroup, grouped, run_regroup
+from .release import Release, run_release
 from .roots import Room, roots_schema, run_roots
 
 
@@ -49,24 +50,32 @@ class NestedPipes:
 
     Parameters
     ----------
-    below : how the source is opened. plan : the outermost grouping with a ``pop``. wanted : how many rows the reader above needs.
+    below : how the source is opened. plan : the outermost grouping with a ``pop``, or the top of what stands above lists that are
+        used as they are written. wanted : how many rows the reader above needs.
     """
 
     def __init__(
-        self, duck: Duck, run: QueryRun, stages: Stages, below: Below, plan: Relation, wanted: Wanted | None
+        self, duck: Duck, run: QueryRun, stages: Stages, below: Below, plan: Plan, wanted: Wanted | None
     ) -> None:
         self._duck, self._run, self._stages, self._below, self._plan = duck, run, stages, below, plan
-        self._check = plan.pop.check if plan.pop else ()
+        self._check = plan.pop.check if isinstance(plan, Relation) and plan.pop else ()
         caps = [self._stages.stage(c.call).rows_in_flight for c in calls(plan)]
         groups_wanted = None if wanted is None else (lambda: wanted.rows - wanted.found)
         self._room = Room(WINDOW_FACTOR * max(caps, default=1), groups_wanted)
 
     def groups(self) -> Pipe:
         """The groups of the outermost grouping, as they close."""
+        assert isinstance(self._plan, Relation)
         pipe = self._regroup(self._plan, Ancestry(()))
-        kept = [field for field in pipe.schema if field.name not in path_names(pipe.schema)]
-        schema = pa.schema(kept)
+        schema = _without_path(pipe.schema)
         return Pipe(schema, _without_paths(pipe.batches, schema), free=True)
+
+    def rows(self) -> Pipe:
+        """Rows in the order of the query, where nobody groups them."""
+        release = Release()
+        pipe = self._pipe(self._plan, release.ancestry)
+        schema = _without_path(pipe.schema)
+        return Pipe(schema, run_release(pipe.batches, release, schema))
 
     def _pipe(self, plan: Plan, ancestry: Ancestry) -> Pipe:
         relational = relational_sql(plan)
@@ -74,7 +83,7 @@ class NestedPipes:
             return self._source(*relational, ancestry)
         match plan:
             case Call():
-                return self._call(plan, ancestry, AsAnswered)
+                return self._call(plan, ancestry)
             case Unnest():
                 return self._unnest(plan, ancestry)
             case Compute() | Filter() | Keep():
@@ -102,16 +111,24 @@ class NestedPipes:
         return Pipe(chosen.schema, run_selection(below.batches, chosen))
 
     def _unnest(self, plan: Unnest, ancestry: Ancestry) -> Pipe:
-        if isinstance(plan.input, Call) and plan.input.call.output.name == plan.column:
-            below = self._call(plan.input, ancestry, AsHeard)
-        else:
-            below = self._pipe(plan.input, ancestry)
+        below = self._heard(plan.input, ancestry) if plan.early else self._pipe(plan.input, ancestry)
         schema = deeper(unnested_schema(plan, below.schema))
         return Pipe(schema, run_expand(below.batches, plan, ancestry))
 
-    def _call(self, plan: Call, ancestry: Ancestry, leaving: type[AsAnswered]) -> Pipe:
+    def _heard(self, plan: Plan, ancestry: Ancestry) -> Pipe:
+        """A call whose lists are used as they grow, perhaps with fewer columns; its batches have some that say how."""
+        if not isinstance(plan, Keep):
+            assert isinstance(plan, Call)  # the rule marks no other
+            return self._call(plan, ancestry, AsHeard)
+        below = self._heard(plan.input, ancestry)
+        kept = pa.schema([below.schema.field(name) for name in (*plan.names, *path_names(below.schema))])
+        chosen = Selection((), tuple(heard_schema(kept).names), heard_schema(kept))
+        return Pipe(kept, run_selection(below.batches, chosen))
+
+    def _call(self, plan: Call, ancestry: Ancestry, list_leaving: type[AsAnswered] = AsAnswered) -> Pipe:
         stage = self._stages.stage(plan.call)
         below = self._pipe(plan.input, ancestry)
+        leaving = list_leaving if ancestry.holds(len(path_names(below.schema))) else AsAnswered
         self._below.feeds(plan.input, stage)
         # Not patient: rows to come may wait for the groups of those that are here.
         batches = run_call(below.batches, stage, self._run, patient=False, leaving=leaving, root=path_field(0).name)
@@ -153,6 +170,11 @@ class NestedPipes:
         regroup = Regroup(self._duck.bare(), sql, below.schema, plan.pop.length + 1)
         made = pa.schema([*regroup.out, *(path_field(i) for i in range(plan.pop.length + 1))])
         return Pipe(made, run_regroup(below.batches, regroup, below_ancestry))
+
+
+def _without_path(schema: pa.Schema) -> pa.Schema:
+    path = path_names(schema)
+    return pa.schema([field for field in schema if field.name not in path])
 
 
 async def _without_paths(batches: AsyncIterator[pa.RecordBatch], schema: pa.Schema) -> AsyncIterator[pa.RecordBatch]:

@@ -6,37 +6,47 @@ from dataclasses import replace
 
 import duckdb
 
-from ...plan.nodes import Compute, Filter, Plan, Relation, Source
+from ...plan.nodes import Call, Compute, Filter, Keep, Plan, Relation, Source, Unnest
 from ...plan.walk import children, columns
 from ...sql.names import stub
 from ..duck import Duck
 from ..fragments import relational_sql
 
 
-def nests(plan: Relation, duck: Duck) -> bool:
-    """Whether all that lies between a grouping with a ``pop`` and its source can be nested."""
-    return all(_stands_alone(node, duck) for node in _below(plan))
+def nests(plan: Plan, duck: Duck) -> bool:
+    """Whether all that lies between the top of a nested part and its source can be nested."""
+    return all(_stands_alone(node, duck) for node in _path(plan) if isinstance(node, Compute | Filter))
 
 
-def without_pop(plan: Plan) -> Plan | None:
-    """A grouping that waits for all rows, or a source that does."""
-    if isinstance(plan, Relation) and plan.pop is not None:
-        return replace(plan, pop=None)
-    return replace(plan, passes=False) if isinstance(plan, Source) and plan.passes else None
+def early(plan: Plan) -> bool:
+    """Whether lists on this path are used before they are whole, though nobody groups their parts."""
+    while isinstance(plan, Call | Compute | Filter | Keep | Unnest):
+        if isinstance(plan, Unnest) and plan.early:
+            return True
+        plan = plan.input
+    return False
 
 
-def _below(plan: Relation) -> list[Compute | Filter]:
-    found: list[Compute | Filter] = []
-    (below,) = children(plan)
-    while True:
-        if isinstance(below, Compute | Filter):
-            found.append(below)
-        if not isinstance(below, Relation) and relational_sql(below) is not None:
-            return found
-        inputs = children(below)
-        if len(inputs) != 1:
-            return found
-        (below,) = inputs
+def not_nested(plan: Plan) -> Plan | None:
+    """The same without anything nested: a grouping or a source that waits for all rows, lists that are whole."""
+    match plan:
+        case Relation() if plan.pop is not None:
+            return replace(plan, pop=None)
+        case Source() if plan.passes:
+            return replace(plan, passes=False)
+        case Unnest() if plan.early:
+            return replace(plan, early=False)
+        case _:
+            return None
+
+
+def _path(plan: Plan) -> list[Plan]:
+    """What is nested: down to what has no calls below it."""
+    found: list[Plan] = []
+    while relational_sql(plan) is None:
+        found.append(plan)
+        (plan,) = children(plan)
+    return found
 
 
 def _stands_alone(node: Compute | Filter, duck: Duck) -> bool:

@@ -32,7 +32,7 @@ class Room:
         if not outermost.length:
             return self.rows  # one group of all rows: none of them is done before the last has come
         most = self.rows if self.wanted is None else min(self.rows, max(1, self.wanted()))
-        return max(0, most - outermost.open)
+        return max(0, most - outermost.open - outermost.held)
 
 
 def roots_schema(schema: pa.Schema) -> pa.Schema:
@@ -74,8 +74,8 @@ def _one_group(ancestry: Ancestry) -> None:
 
 async def _room(outermost: Level, room: Room) -> int:
     while not (left := room.left(outermost)):
-        outermost.changed.clear()
-        await outermost.changed.wait()
+        outermost.room.clear()
+        await outermost.room.wait()
     return left
 
 

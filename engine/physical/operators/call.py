@@ -272,7 +272,8 @@ class _Window:
     async def _answer(self, values: Any, emit: Emit, ask: Ask) -> Any:
         await self._prepared()
         task = self._stage.task
-        if self._leaving.hears and isinstance(task, Streams):
+        # An answer for several rows is none of the lists that the task would hear.
+        if self._leaving.hears and self._batcher is None and isinstance(task, Streams):
             return await task.stream(values, ask, emit)
         return await task.run(values, ask)
 

@@ -1,0 +1,52 @@
+"""Parts of a list are asked about while the model still writes the next ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...engine.plan.nodes import Call, Compute, Filter, Input, Keep, Plan, Relation, Source, Unnest
+from ...engine.plan.walk import children, transform_up, with_children
+from ..context import Context
+from ..rule import Rule
+
+
+def early_parts(plan: Plan, context: Context) -> Plan | None:
+    """The rows of a list go to the calls above it one by one, as the model writes them, and not when the list is whole.
+
+    What: in ``FROM docs d, LATERAL LLM_SPLIT(d.body, …) s WHERE LLM_FILTER('…', s.part)`` a part is judged while the next is
+    being split off; also below a grouping that goes back to the document.
+    Why correct: rows are held until their list is final, and given in the same order; what was asked of a part that is not in it
+    was in vain, and is dropped.
+    Wrong for: a LIMIT (more parts would be asked than it needs), and for ``llm_on_budget = 'partial'``, whose result must end behind
+    a row that was paid for.
+    """
+    if context.settings.llm_on_budget == "partial":
+        return None
+
+    def visit(node: Plan) -> Plan | None:
+        if not isinstance(node, Relation | Source):
+            return None
+        popped = isinstance(node, Relation) and node.pop is not None
+        inputs = tuple(Input(i.name, _marked(i.plan, called=popped)) for i in node.inputs)
+        return with_children(node, tuple(i.plan for i in inputs))
+
+    result = transform_up(plan, visit)
+    return None if result == plan else result
+
+
+def _marked(plan: Plan, *, called: bool) -> Plan:
+    """Down the path, as long as nothing on it limits or sorts; ``called``: something above can use a part alone."""
+    if not isinstance(plan, Call | Compute | Filter | Keep | Unnest):
+        return plan
+    (below,) = children(plan)
+    rest = with_children(plan, (_marked(below, called=called or isinstance(plan, Call)),))
+    return replace(rest, early=True) if called and isinstance(rest, Unnest) and _is_answer(rest) else rest
+
+
+def _is_answer(plan: Unnest) -> bool:
+    """Whether the list is that of the call right below, of whose other columns some may be dropped."""
+    below = plan.input.input if isinstance(plan.input, Keep) else plan.input
+    return isinstance(below, Call) and below.call.output.name == plan.column
+
+
+RULE = Rule("early_parts", early_parts)

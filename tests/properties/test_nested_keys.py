@@ -1,0 +1,105 @@
+"""What looks like a key of the row that was split, and is none: groups are those that plain grouping gives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import anserdb
+from anserdb.udfs.models.base import Capabilities, Generate, Reply, Request
+from anserdb.udfs.models.scripted import ScriptedModel
+from tests.support.batched_prompts import in_company
+from tests.support.reader import read, reader_model, shown_values
+
+SPLIT = "LATERAL LLM_SPLIT(d.body, 'words') s(w)"
+
+
+@pytest.fixture
+def connection() -> Iterator[anserdb.Connection]:
+    with anserdb.connect(store=":memory:", llm_model="m", llm_cache=False) as made:
+        made.register_model("m", reader_model())
+        made.sql("CREATE TABLE docs (id INTEGER PRIMARY KEY, body VARCHAR, info STRUCT(id INTEGER))")
+        made.sql("INSERT INTO docs SELECT i, 'x y x', {id: i % 2} FROM range(6) t(i)")
+        yield made
+
+
+def rows(connection: anserdb.Connection, sql: str) -> list[Any]:
+    result = connection.sql(sql)
+    assert result is not None
+    return sorted(result.fetchall())
+
+
+def planned(connection: anserdb.Connection, sql: str) -> str:
+    return str(rows(connection, f"EXPLAIN {sql}"))
+
+
+@pytest.mark.parametrize("key", ["info.id", "d.info.id"])
+def test_a_field_named_like_the_key_is_no_key(connection: anserdb.Connection, key: str) -> None:
+    sql = f"SELECT {key}, count(*) FROM docs d, {SPLIT} GROUP BY {key}"
+    assert rows(connection, sql) == [(0, 9), (1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("table", "key"), [("docs", "id"), ("docs", "docs.id"), ("main.docs", "main.docs.id"), ("docs AS d", "d.id")]
+)
+def test_the_key_is_found_behind_its_tables_names(connection: anserdb.Connection, table: str, key: str) -> None:
+    body = key.replace("id", "body")
+    sql = f"SELECT {key}, count(*) FROM {table}, LATERAL LLM_SPLIT({body}, 'words') s(w) GROUP BY {key}"
+    plan = planned(connection, sql)
+    assert "each when its row" in plan
+    assert "found out" not in plan
+
+
+def test_a_table_elsewhere_says_nothing_of_a_variable_with_its_name(connection: anserdb.Connection) -> None:
+    connection.sql("CREATE SCHEMA other")
+    connection.sql("CREATE TABLE other.frame (id INTEGER PRIMARY KEY, body VARCHAR)")
+    frame = pa.table({"id": [1, 1, 2], "body": ["x", "y z", "w"]})
+    result = connection.sql(f"SELECT d.id, count(*) FROM frame d, {SPLIT} GROUP BY d.id")
+    assert result is not None
+    assert sorted(result.fetchall()) == [(1, 3), (2, 1)]
+    assert frame.num_rows == 3
+
+
+def test_a_number_of_a_part_is_found_by_its_place_and_not_by_its_name(connection: anserdb.Connection) -> None:
+    """The parts are called ordinal here, and their numbers are not."""
+    sql = (
+        "SELECT d.id, s.ordinal, count(*) FROM docs d, LATERAL LLM_SPLIT(d.body, 'words') s(ordinal, n), "
+        "LATERAL LLM_SPLIT(s.ordinal, 'words') u GROUP BY d.id, s.ordinal"
+    )
+    assert rows(connection, sql) == sorted([(i, "x", 2) for i in range(6)] + [(i, "y", 1) for i in range(6)])
+    assert "levels down" in planned(
+        connection,
+        sql.replace("SELECT d.id, s.ordinal", "SELECT d.id, s.n").replace("BY d.id, s.ordinal", "BY d.id, s.n"),
+    )
+
+
+def stutter(request: Request) -> str | Reply:
+    """Of several words that are to be split, the first answer begins with the last, and is refused."""
+    assert isinstance(request, Generate)
+    words = shown_values(request)[0].split() if '"parts"' in request.system else []
+    if len(words) > 1 and not request.attempt:
+        return json.dumps({"parts": [words[-1], "not in the text"]})
+    return in_company(read)(request)
+
+
+def test_no_group_of_a_part_is_shown_that_was_only_guessed() -> None:
+    """The guess has all its own parts long before the list that it is in turns out to be another."""
+
+    async def pace(said: str) -> None:
+        await asyncio.sleep(0.05 if '"y"' in said else 0)
+
+    capabilities = Capabilities(choice_scores=False, concurrency=8)
+    model = ScriptedModel([(lambda _: True, stutter)], capabilities=capabilities, name="stutters", pace=pace)
+    with anserdb.connect(store=":memory:", llm_model="m", llm_cache=False) as made:
+        made.register_model("m", model)
+        made.sql("CREATE TABLE docs AS SELECT 1 AS id, 'x y' AS body")
+        sql = (
+            "SELECT d.id, s.ordinal, list(u.w) FROM docs d, LATERAL LLM_SPLIT(d.body, 'words') s(word, ordinal), "
+            "LATERAL LLM_SPLIT(s.word, 'words') u(w) GROUP BY d.id, s.ordinal"
+        )
+        assert rows(made, sql) == [(1, 1, ["x"]), (1, 2, ["y"])]
