@@ -6,7 +6,7 @@ argument; every other call, and every semantic aggregate, asks once per group.
 
 from __future__ import annotations
 
-from ..plan.nodes import Relation
+from ..plan.nodes import Relation, Unnest
 from ..plan.walk import walk
 from .aggregates_at import aggregate_arguments, aggregates_in
 from .bind_block import BlockBinder
@@ -49,10 +49,10 @@ def bind_aggregate(binder: BlockBinder, conditions: list[Range]) -> Relation:
 
 
 def _regroups(binder: BlockBinder, plain: bool) -> bool:
-    """Whether the groups are of a query's rows that themselves are groups: then they may be made as these come."""
+    """Whether the groups are of a query's rows that were made of others: then they may be made as these come."""
     inputs = binder.scope.inputs
     grouped = plain and bool(binder.block.clause("GROUP BY"))
-    return grouped and len(inputs) == 1 and any(isinstance(n, Relation) and n.grouping for n in walk(inputs[0].plan))
+    return grouped and len(inputs) == 1 and any(isinstance(node, Unnest) for node in walk(inputs[0].plan))
 
 
 def _group_items(binder: BlockBinder) -> tuple[list[Range], bool]:

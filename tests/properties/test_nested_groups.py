@@ -48,6 +48,8 @@ QUERIES = {
     "WHERE LLM_FILTER('mentions y', ws) AND q.sec < 4 GROUP BY q.id",
     "groups of a CTE": f"WITH q AS {PARTS} SELECT id, LLM_AGG(ws::VARCHAR, 'sum up' ORDER BY sec) FROM q WHERE sec > 1 "
     "GROUP BY id HAVING count(*) > 1",
+    "groups of a query's rows": "SELECT id, list(w ORDER BY o), count(*) FROM (SELECT d.id AS id, s.word AS w, s.ordinal AS o FROM {t} d, "
+    "LATERAL LLM_SPLIT(d.body, 'words') s(word) WHERE LLM_FILTER('mentions x', s.word)) WHERE LLM_FILTER('mentions x', w) GROUP BY id",
     "a CTE read twice": f"WITH q AS {PARTS} SELECT id, LLM_AGG(ws::VARCHAR, 'sum up' ORDER BY sec), (SELECT count(*) FROM q) "
     "FROM q GROUP BY id",
     "a join of groups": f"WITH q AS {PARTS} SELECT a.id, LLM_AGG(a.ws::VARCHAR, 'sum up' ORDER BY a.sec) FROM q a "

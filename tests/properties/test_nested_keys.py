@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import anserdb
+from anserdb.engine.errors import DataError, ModelError
 from anserdb.udfs.models.base import Capabilities, Generate, Reply, Request
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.batched_prompts import in_company
@@ -103,3 +104,44 @@ def test_no_group_of_a_part_is_shown_that_was_only_guessed() -> None:
             "LATERAL LLM_SPLIT(s.word, 'words') u(w) GROUP BY d.id, s.ordinal"
         )
         assert rows(made, sql) == [(1, 1, ["x"]), (1, 2, ["y"])]
+
+
+def refused_once(request: Request) -> str | Reply:
+    """The first answer to what is to be extracted begins with a row that is not in the second, and is no JSON in the end."""
+    assert isinstance(request, Generate)
+    if '"rows"' in request.system and not request.attempt:
+        return '{"rows": [{"x": "none"}, {"x": "none"}]'
+    return in_company(read)(request)
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize(
+    "condition",
+    ["r.x::INTEGER > 1 AND LLM_FILTER('mentions 3', r.x)", "LLM_FILTER('mentions 3', r.x, on_error := 'fail')"],
+)
+def test_what_fails_on_a_guess_fails_nothing(condition: str, grouped: bool) -> None:
+    async def pace(said: str) -> None:
+        await asyncio.sleep(0.02 if "none" in said else 0)
+
+    async def delay(request: Request) -> None:
+        assert isinstance(request, Generate)
+        if "X: none" in request.user:
+            raise ModelError("There is nothing to judge.")
+
+    capabilities = Capabilities(choice_scores=False, concurrency=8)
+    model = ScriptedModel(
+        [(lambda _: True, refused_once)], capabilities=capabilities, name="refused", pace=pace, delay=delay
+    )
+    with anserdb.connect(store=":memory:", llm_model="m", llm_cache=False) as made:
+        made.register_model("m", model)
+        made.sql("CREATE TABLE docs AS FROM (VALUES (1, 'x=1 x=3'), (2, 'x=3')) AS d(id, body)")
+        select = ("SELECT d.id, max(r.x)", "GROUP BY d.id") if grouped else ("SELECT d.id, r.x", "")
+        sql = f"{select[0]} FROM docs d, LATERAL LLM_EXTRACT_TABLE(d.body, {{'x': 'VARCHAR'}}) r WHERE {condition} {select[1]}"
+        assert rows(made, sql) == [(1, "3"), (2, "3")]
+
+
+def test_what_fails_on_a_part_of_the_list_fails_the_query_in_its_own_words(connection: anserdb.Connection) -> None:
+    sql = f"SELECT d.id, count(*) FROM docs d, {SPLIT} WHERE s.w::INTEGER > 1 AND LLM_FILTER('mentions x', s.w) GROUP BY d.id"
+    with pytest.raises(DataError) as failure:
+        rows(connection, sql)
+    assert str(failure.value) == "Conversion Error: Could not convert string 'x' to INT32"

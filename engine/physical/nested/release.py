@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ...dataflow import streams
 from .ancestry import Ancestry, Level, Path, paths
-from .gather import arrivals
+from .gather import arrivals, nothing_left
 
 
 class Release:
@@ -93,3 +93,4 @@ async def run_release(
             if rows := release.released():
                 together = pa.concat_batches(rows)
                 yield pa.RecordBatch.from_arrays([together.column(name) for name in schema.names], schema=schema)
+    nothing_left(release.ancestry)
