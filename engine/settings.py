@@ -73,16 +73,21 @@ class Settings(BaseSettings):
         default="world", description="where models run, for emissions: a country such as 'FR', or 'world'"
     )
     llm_carbon_g_per_kwh: float | None = Field(
-        default=None, ge=0, description="grams of CO2 equivalent a kilowatt-hour emits; NULL: the region's mean of 2023"
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="grams of CO2 equivalent a kilowatt-hour emits; NULL: the region's mean of 2023",
     )
     llm_pue: float | None = Field(
         default=None,
         ge=1,
+        allow_inf_nan=False,
         description="energy of a data centre over that of its machines; NULL: 1.2, and 1 for this machine",
     )
     llm_cpu_watts: float | None = Field(
         default=None,
         gt=0,
+        allow_inf_nan=False,
         description="watts of one busy core (the processor's TDP by its cores); NULL: 2 to 12, likely 5",
     )
     llm_hedge_ratio: float = Field(

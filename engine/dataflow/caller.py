@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import TypeVar
 
 from ...udfs.models.base import Generate, Model, ModelSpec, Reply, Request, request_key
+from ...udfs.models.registry import addresses
 from ...udfs.models.tries import set_tries, tries_of
 from ...udfs.models.wrap.attempt_timeout import attempts_within
 from ..errors import InvalidAnswer, ModelError
@@ -62,7 +63,8 @@ class Caller:
     def concurrency(self) -> int:
         """Calls worth having in flight: the user's or the model's own cap, else what the backend says of itself."""
         own = self.spec.options.get("concurrency")
-        caps = [int(cap) for cap in (own, self.run.settings.llm_concurrency) if cap is not None]
+        together = None if own is None else own * max(1, len(addresses(self.spec)))  # it is of each server
+        caps = [int(cap) for cap in (together, self.run.settings.llm_concurrency) if cap is not None]
         return min(caps) if caps else self._model.capabilities.concurrency
 
     def calibrating(self) -> Calibrating:

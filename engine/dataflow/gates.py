@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from ...udfs.models.wrap.gate import Limits, Turn
+from ...udfs.models.wrap.gate import LONGEST_PAUSE_S, Limits, Turn
 from ..errors import ModelError, ModelTimeout, ModelUnavailable
 from ..store.traces import Outcome, StageTrace
 from .balance import BalancedLane
@@ -201,7 +201,7 @@ class CallTurn(Job):
         self._outcome = "refused"
         slots = self._there.device.slots
         slots.refused(self.epoch)
-        if retry_after_s:
+        if retry_after_s and retry_after_s <= LONGEST_PAUSE_S:  # else nobody waits for it: who comes next hears it, too
             slots.pause(self._gate.dispatcher.clock.now() + retry_after_s)
         self._somebody_there()
 

@@ -12,9 +12,11 @@ from ..plan.nodes import Source
 from .duck import Duck
 
 _WORD = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
-_TABLE = re.compile(rf"\s*({_WORD}(?:\s*\.\s*{_WORD})*)(?:\s+(?:AS\s+)?{_WORD})?\s*", re.IGNORECASE)
+_TABLE = re.compile(rf"\s*({_WORD}(?:\s*\.\s*{_WORD})*)(?:\s+(?:AS\s+)?({_WORD}))?\s*", re.IGNORECASE)
 _FILE = re.compile(rf"\s*(?:read_\w+\s*\(\s*)?'[^']*'\s*\)?(?:\s+(?:AS\s+)?{_WORD})?\s*", re.IGNORECASE)
 _PARTS = re.compile(_WORD)
+_HERE = ("schema_name IN (SELECT unnest(current_schemas(true)))", "database_name IN (current_database(), 'temp')")
+"""Where a name of one part is looked up, and one of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,12 @@ class DeclaredKeys(NoStatistics):
         table = self._table(source)
         if table is None:
             return False
+        before = _before_columns(source)
         named = {
             name
             for item in source.items
-            if len(item.columns) == 1
-            for name in _named(item.sql, item.columns[0].name, columns)
+            if len(item.columns) == 1 and item.columns[0].name in columns
+            for name in _named(item.sql, before)
         }
         named |= {
             c.label.lower() for item in source.items if len(item.columns) > 1 for c in item.columns if c.name in columns
@@ -47,10 +50,12 @@ class DeclaredKeys(NoStatistics):
         match = _TABLE.fullmatch(source.from_sql)
         if match is None or source.prelude or source.inputs:
             return None
-        names = tuple(_unquoted(part) for part in _PARTS.findall(match[1]))
+        names = _words(match[1])
+        # A name that is found elsewhere may be that of a Python variable.
+        here = " AND ".join(_HERE[len(names) - 1 :]) or "true"
         found = self._look(
-            "SELECT database_name, schema_name, table_name, 't' FROM duckdb_tables() "
-            "UNION ALL SELECT database_name, schema_name, view_name, 'v' FROM duckdb_views()",
+            "SELECT * FROM (SELECT database_name, schema_name, table_name, 't' FROM duckdb_tables() "
+            f"UNION ALL SELECT database_name, schema_name, view_name, 'v' FROM duckdb_views()) WHERE {here}",
             names,
         )
         return tuple(found[0][:3]) if len(found) == 1 and found[0][3] == "t" else None
@@ -72,10 +77,23 @@ class DeclaredKeys(NoStatistics):
         return self.duck.execute(f"FROM ({catalogue}) WHERE {wanted}", values).fetchall()
 
 
-def _named(sql: str, name: str, columns: frozenset[str]) -> list[str]:
-    """The column that an item of the source reads, if it is one of ``columns`` and nothing is done to it."""
-    whole = re.fullmatch(rf"{_WORD}(?:\s*\.\s*{_WORD})*", sql.strip())
-    return [_unquoted(_PARTS.findall(sql)[-1]).lower()] if whole and name in columns else []
+def _before_columns(source: Source) -> tuple[str, ...]:
+    """The names that may stand before those of the columns: the table's with all before it, or its alias."""
+    match = _TABLE.fullmatch(source.from_sql)
+    assert match is not None  # it is a table
+    return _words(match[2] or match[1])
+
+
+def _named(sql: str, before: tuple[str, ...]) -> list[str]:
+    """The column that an item of the source reads, if nothing is done to it: a field of a STRUCT is no column."""
+    if not re.fullmatch(rf"{_WORD}(?:\s*\.\s*{_WORD})*", sql.strip()):
+        return []
+    *qualifiers, name = _words(sql)
+    return [name] if tuple(qualifiers) == before[len(before) - len(qualifiers) :] else []
+
+
+def _words(sql: str) -> tuple[str, ...]:
+    return tuple(_unquoted(part).lower() for part in _PARTS.findall(sql))
 
 
 def _unquoted(part: str) -> str:

@@ -105,7 +105,8 @@ def _total(calls: Collection[EnergyFigures], *, unknown: bool = False) -> Energy
 def _rounded(amount: float) -> str:
     """Two digits: more would be made up.
 
-    >>> _rounded(9094.0), _rounded(0.0449)
-    ('9,100', '0.045')
+    >>> _rounded(9094.0), _rounded(99.7), _rounded(0.0449)
+    ('9,100', '100', '0.045')
     """
-    return f"{float(f'{amount:.2g}'):,.0f}" if amount >= 100 else f"{amount:.2g}"
+    digits = float(f"{amount:.2g}")
+    return f"{digits:,.0f}" if digits >= 100 else f"{digits:.2g}"

@@ -71,7 +71,7 @@ class Executor:
         if (renamed := plain_columns(plan)) is not None:
             return self._renamed(pipe, renamed, plan)
         bare = self._duck.bare()
-        bare.execute("SET streaming_buffer_size = '1KB'")
+        bare.execute("SET streaming_buffer_size = '1B'")
         bare.register("__raw", to_reader(pipe.schema, pipe.batches, self._run))
         bare.execute(f"CREATE TEMP VIEW {item.name} AS {restored('__raw', item.plan)}")
         self._bare.append(bare)

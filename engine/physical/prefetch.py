@@ -32,7 +32,9 @@ def prefetch(duck: Duck, run: QueryRun, plan: Relation, lookups: Sequence[Lookup
     ------
     Error : what would end the query anyway; see ``ask_all``.
     """
-    if refusal(duck, plan):
+    refused = refusal(duck, plan)
+    run.check()  # who stopped it while DuckDB planned interrupted nothing else
+    if refused:
         return
     found = _first_run(duck, run, plan.first_run.sql, lookups)
     for lookup, inputs in zip(lookups, found, strict=True):

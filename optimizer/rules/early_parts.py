@@ -17,7 +17,8 @@ def early_parts(plan: Plan, context: Context) -> Plan | None:
     being split off; also below a grouping that goes back to the document.
     Why correct: rows are held until their list is final, and given in the same order; what was asked of a part that is not in it
     was in vain, and is dropped.
-    Wrong for: a LIMIT (more parts would be asked than it needs), and for ``llm_on_budget = 'partial'``, whose result must end behind
+    Wrong for: a LIMIT (more parts would be asked than it needs), below a call with ``on_error := 'fail'`` (it may fail on a part
+    that is not in the list in the end), and for ``llm_on_budget = 'partial'``, whose result must end behind
     a row that was paid for.
     """
     if context.settings.llm_on_budget == "partial":
@@ -35,8 +36,10 @@ def early_parts(plan: Plan, context: Context) -> Plan | None:
 
 
 def _marked(plan: Plan, *, called: bool) -> Plan:
-    """Down the path, as long as nothing on it limits or sorts; ``called``: something above can use a part alone."""
+    """Down the path, as long as nothing on it limits, sorts or fails for one row; ``called``: something above can use a part alone."""
     if not isinstance(plan, Call | Compute | Filter | Keep | Unnest):
+        return plan
+    if isinstance(plan, Call) and plan.call.options.get("on_error") == "fail":
         return plan
     (below,) = children(plan)
     rest = with_children(plan, (_marked(below, called=called or isinstance(plan, Call)),))

@@ -88,6 +88,7 @@ FALSE_OPENAI = Backend("openai", _scripted)
         (spec(concurrency=True), "from 1 upward", ()),
         (spec(price_in=-1), "from 0 upward", ()),
         (spec(timeout_s=0), "above 0", ()),
+        (spec(rpm=-1), "above 0", ()),
         (spec(structured="xml"), "one of 'auto'", ()),
         (spec(embeds="yes"), "true or false", ()),
         (spec(model="  "), "non-empty", ()),
@@ -112,6 +113,35 @@ def test_a_key_in_sql_is_refused_without_being_repeated(name: str, key: str) -> 
     assert "api_key_env" in str(caught.value)
     assert key not in str(caught.value)
     assert key not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "http://a:99999/v1",
+        "http://a:0/v1",
+        "http://a:b/v1",
+        "http://a b/v1",
+        "http://[::1/v1",
+        "a:8000/v1",
+        "http:///v1",
+    ],
+)
+def test_an_address_that_is_none_is_refused_at_once(where: str) -> None:
+    with pytest.raises(BindError, match="an address like https://host/v1"):
+        validate(spec(base_url=where))
+
+
+def test_one_server_has_one_address_however_it_is_written() -> None:
+    assert validate(spec(base_url=" HTTP://Host:8000/V1/ ")).options["base_url"] == "http://host:8000/V1"
+    with pytest.raises(BindError, match="none twice"):
+        validate(spec(base_url=["http://host/v1", "HTTP://HOST/v1/"]))
+
+
+def test_no_more_parameters_are_active_than_there_are() -> None:
+    assert validate(spec(parameters=8, active_parameters=8)).options["active_parameters"] == 8
+    with pytest.raises(BindError, match="active_parameters"):
+        validate(spec(parameters=8, active_parameters=12))
 
 
 def test_values_come_back_cleaned() -> None:

@@ -73,18 +73,19 @@ def first_row(con: anserdb.Connection, query: str, serving: Serving, *others: Se
 
 
 ANSWER, JUDGEMENT = "LLM_COMPLETE('say', body)", "LLM_FILTER('is it so?', body)"
+SHOWN = f"lower({ANSWER}) || '!'"
 
 
 @pytest.mark.parametrize(
     ("item", "cap"),
-    [(ANSWER, 8), (ANSWER, 64), (f"lower({ANSWER}) || '!'", 64), (JUDGEMENT, 8), (JUDGEMENT, 64)],
+    [*((item, cap) for item in (ANSWER, JUDGEMENT) for cap in (1, 4, 8, 64)), (SHOWN, 8), (SHOWN, 64)],
 )
 def test_one_call_has_its_first_row_after_two_service_times(con: anserdb.Connection, cap: int, item: str) -> None:
     serving = Serving(cap, 2 * cap + (CALIBRATION if "FILTER" in item else 0))
     assert first_row(con, f"SELECT id, {item} FROM t", serving)[0] == 0
 
 
-@pytest.mark.parametrize("cap", [8, 64])
+@pytest.mark.parametrize("cap", [1, 8, 64])
 def test_stages_do_not_wait_for_each_others_end(con: anserdb.Connection, cap: int) -> None:
     """Two service times of the lower stage's model (after its calibration) and two of the upper one's."""
     judging, serving = Serving(cap, CALIBRATION + 2 * cap), Serving(cap, 2 * cap)

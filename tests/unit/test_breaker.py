@@ -104,7 +104,7 @@ async def test_one_call_at_a_time_finds_out_ever_more_rarely(clock: VirtualClock
 async def test_who_comes_while_one_finds_out_waits_for_its_fate(clock: VirtualClock) -> None:
     """A model that needs half a minute for an answer is alive all the while; retries must not run out meanwhile."""
     slow = Endpoint(clock, 30.0, up=lambda now: now >= 2.0)
-    replies = await clock.run(ask_all(Retried(limited(Gates(clock), slow, cap=16), max_retries=3), 16))
+    replies = await clock.run(ask_all(Retried(limited(Gates(clock), slow, cap=16), max_retries=4), 16))
     assert all(isinstance(reply, Reply) for reply in replies)
 
 

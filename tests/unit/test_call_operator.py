@@ -336,7 +336,7 @@ async def test_the_window_is_bounded_in_bytes(store: Store, monkeypatch: pytest.
     result = asyncio.create_task(answers(texts(values), stage_of(run, model), run))
     for _ in range(50):
         await asyncio.sleep(0.001)
-    assert 0 < len(model.calls) <= 2 * operator.FIRST_ROWS
+    assert 0 < len(model.calls) <= 1000 // 200 + operator.SMALL_ROWS
     gate.set()
     assert await result == values
 

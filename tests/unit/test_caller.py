@@ -288,6 +288,9 @@ def test_concurrency_is_the_smallest_cap_given_else_the_models(store: Store) -> 
     assert caller_of(new_run(store), model, spec=capped).concurrency == 5
     assert caller_of(new_run(store, llm_concurrency=3), model, spec=capped).concurrency == 3
     assert caller_of(new_run(store, llm_concurrency=30), model).concurrency == 30
+    two = ModelSpec("m", "openai", {"base_url": ["http://a/v1", "http://b/v1"], "concurrency": 5})  # type: ignore[dict-item]
+    assert caller_of(new_run(store), model, spec=two).concurrency == 10
+    assert caller_of(new_run(store, llm_concurrency=7), model, spec=two).concurrency == 7
 
 
 async def test_thousands_of_look_ups_are_a_few_reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anserdb.engine.errors import InvalidAnswer
-from anserdb.udfs.models.base import ChoiceAnswer, Generate
+from anserdb.engine.errors import InvalidAnswer, RateLimited
+from anserdb.udfs.models.base import ChoiceAnswer, Generate, Usage
 from anserdb.udfs.models.chat_format import Dialect
 from anserdb.udfs.models.choices import choice_scores, match_choice
-from anserdb.udfs.models.http_errors import Refusal, read_refusal, redact, retry_after
+from anserdb.udfs.models.http_errors import Endpoint, Refusal, read_refusal, redact, refused, retry_after
 from anserdb.udfs.models.json_answer import read_json, server_schema
 
 
@@ -142,6 +142,9 @@ def test_text_around_json_is_invalid_and_quoted_shortly() -> None:
         ({"Retry-After-Ms": "250", "Retry-After": "9"}, 0.25),
         ({"Retry-After": "-4"}, 0.0),
         ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After-Ms": "nan"}, None),
+        ({"Retry-After": "Fri, 31 Dec 99999 23:59:59 GMT"}, None),
         ({}, None),
     ],
 )
@@ -213,6 +216,32 @@ def test_an_answer_that_was_cut_behind_its_end_is_whole() -> None:
     assert read('{"answer": "yes"}\n\n') == "yes"
     with pytest.raises(InvalidAnswer, match="raise max_tokens"):
         read("yes")  # it may have become "yes and no"
+
+
+@pytest.mark.parametrize(
+    "usage", [None, [3], "none", {"prompt_tokens": "5", "completion_tokens": None}, {"prompt_tokens": -5}]
+)
+def test_counts_that_are_none_are_unknown(usage: Any) -> None:
+    reply = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    assert Dialect("m").read(Generate("", "x"), reply, 0.0).usage == Usage()
+
+
+def test_an_answer_in_parts_is_put_together() -> None:
+    def read(content: object) -> str:
+        return Dialect("m").read(Generate("", "x"), {"choices": [{"message": {"content": content}}]}, 0.0).text
+
+    assert read([{"type": "text", "text": "a"}, {"type": "refusal"}, {"type": "text", "text": "b"}]) == "ab"
+    for content in ([{"type": "text"}], {"text": "a"}, 5, [3]):
+        with pytest.raises(InvalidAnswer, match="holds no answer"):
+            read(content)
+
+
+def test_a_server_that_wants_long_silence_ends_the_query() -> None:
+    where = Endpoint("m", "m", "http://127.0.0.1/v1", "KEY")
+    soon, late = (refused(Refusal(429, "", retry_after_s=seconds), where) for seconds in (120.0, 3600.0))
+    assert isinstance(late, RateLimited)
+    assert (soon.hopeless, late.hopeless) == (False, True)
+    assert "3,600 s" in str(late)
 
 
 def test_cached_tokens_are_read() -> None:

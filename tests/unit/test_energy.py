@@ -241,6 +241,8 @@ def test_settings_say_what_a_kilowatt_hour_emits() -> None:
     settings.assign("llm_carbon_g_per_kwh", 36.0)
     carbon = EnergyMeter(LLAMA, settings).carbon
     assert (carbon.grams(1e5), carbon.source) == (pytest.approx(1.0), "SET llm_carbon_g_per_kwh")
+    with pytest.raises(BindError, match="llm_pue"):
+        settings.assign("llm_pue", "inf")
     settings.assign("llm_pue", 2.4)
     doubled = EnergyMeter(LLAMA, settings).answered(Usage(10, 10), None)
     usual = EnergyMeter(LLAMA, Settings()).answered(Usage(10, 10), None)

@@ -36,7 +36,11 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[anserdb.Connection
         con.sql(
             "CREATE VIEW tossed AS SELECT random()::VARCHAR AS a; CREATE VIEW lists AS SELECT n, list(a) AS l FROM t GROUP BY n"
         )
-        con.sql("CREATE MACRO mine(x) AS x || random()")
+        con.sql('CREATE MACRO mine(x) AS x || random(); CREATE MACRO "my own"(x) AS x || now()')
+        con.sql(
+            'CREATE VIEW "to""ss" AS SELECT now()::VARCHAR AS a; CREATE SCHEMA s; CREATE VIEW s."re-tossed" AS FROM "to""ss"'
+        )
+        con.sql("CREATE TABLE generated (i INTEGER, a VARCHAR AS (i || random()::VARCHAR))")
         con.sql(f"COPY t TO '{folder}/t.parquet'; COPY t TO '{folder}/t.csv'; SET file_search_path = '{folder}'")
         yield con
 
@@ -74,6 +78,7 @@ def test_the_text_of_a_first_run(sql: str, expected: str, catalog: ConnectionCat
     [
         ("SELECT list_reduce([body, subject], lambda x, y: LLM_COMPLETE('s', x)) FROM tickets", "LIST_REDUCE feeds its answers back"),
         ("SELECT [LLM_COMPLETE('s', x) for x in list(body)] FROM tickets", "the rows of list may come in another order"),
+        ("SELECT [LLM_COMPLETE('s', x) for x in ARRAY(SELECT name FROM customers)] FROM tickets", "the rows of array may come"),
         ("SELECT id, (SELECT LLM_SUMMARIZE(name) FROM customers c WHERE c.customer_id = t.id) FROM tickets t", "an aggregate's rows"),
         ("SELECT [LLM_COMPLETE('s', x) for x in [body]], row_number() OVER () FROM tickets", "a window function"),
         ("SELECT DISTINCT ON (year) [LLM_COMPLETE('s', x) for x in [body]] FROM tickets", "DISTINCT ON"),
@@ -131,6 +136,9 @@ def test_duckdb_plans_the_first_run_as_it_plans_the_statement(sql: str, con: ans
         ("SELECT [LLM_COMPLETE('s', x) for x in [a]] FROM t WHERE current_date > DATE '2020-01-01'", "of the session"),
         ("SELECT [LLM_COMPLETE('s', x) for x in [mine(a)]] FROM t", "a function of yours"),
         ("SELECT [LLM_COMPLETE('s', x) for x in [a]] FROM tossed", "random() may give another value"),
+        ("SELECT [LLM_COMPLETE('s', x) for x in [\"my own\"(a)]] FROM t", "a function of yours"),
+        ("SELECT [LLM_COMPLETE('s', x) for x in [a]] FROM s.\"re-tossed\"", "now() may give another value"),
+        ("SELECT [LLM_COMPLETE('s', x) for x in [a]] FROM generated", "random() may give another value"),
         ("SELECT [LLM_COMPLETE('s', x) for x in l] FROM lists", "the rows of a view may come in another order"),
         ("SELECT [LLM_COMPLETE('s', x) for x in [a]] FROM read_csv('t.csv')", "read_csv() may give another value"),
         ("SELECT [LLM_COMPLETE('s', x) for x in [a]] FROM 't.csv'", "DuckDB's plan has READ_CSV"),

@@ -15,7 +15,7 @@ from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import Embed, Generate, Reply, Request, Usage
 from anserdb.udfs.models.scripted import Fault, ScriptedModel
-from anserdb.udfs.models.wrap.gate import Limits
+from anserdb.udfs.models.wrap.gate import LONGEST_PAUSE_S, Limits
 from anserdb.udfs.models.wrap.limited import Limited
 from tests.support.clock import VirtualClock
 
@@ -94,6 +94,16 @@ async def test_retry_after_stops_every_model_of_the_endpoint() -> None:
         await clock.run(first.call(requests(1)[0]))
     await clock.run(call_all(second, requests(3)))
     assert min(starts) == 7.0
+
+
+async def test_nobody_waits_for_a_server_that_wants_silence_for_hours() -> None:
+    clock = VirtualClock()
+    model = ScriptedModel(faults=[Fault("", RateLimited("tomorrow", retry_after_s=LONGEST_PAUSE_S + 1))])
+    wrapped = limited(model, clock, cap=2)
+    with pytest.raises(RateLimited):
+        await clock.run(wrapped.call(requests(1)[0]))
+    await clock.run(call_all(wrapped, requests(1)))
+    assert clock.now() == 0
 
 
 async def test_cancelled_callers_leave_no_slot_behind() -> None:

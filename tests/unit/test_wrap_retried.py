@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import accumulate
 
 import pytest
 import stamina
@@ -13,9 +14,9 @@ from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import InvalidAnswer, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import Generate
 from anserdb.udfs.models.scripted import Fault, ScriptedModel
-from anserdb.udfs.models.wrap.gate import Limits
+from anserdb.udfs.models.wrap.gate import LONGEST_PAUSE_S, Limits
 from anserdb.udfs.models.wrap.limited import Limited
-from anserdb.udfs.models.wrap.retried import LONGEST_RETRY_AFTER_S, LONGEST_WAIT_S, Retried
+from anserdb.udfs.models.wrap.retried import FIRST_WINDOW_S, LONGEST_WINDOW_S, Retried
 
 ASK = Generate("", "row")
 
@@ -80,16 +81,23 @@ async def test_the_server_s_own_figure_is_honoured(waits: list[float]) -> None:
     assert all(11.0 <= wait <= 11.25 for wait in waits)
 
 
-async def test_backoff_grows_and_is_bounded(waits: list[float]) -> None:
-    model = ScriptedModel(faults=[Fault("", ModelUnavailable("down"), times=12)])
-    await Retried(model, max_retries=12).call(ASK)
-    assert len(waits) == 12
-    assert waits[5] > waits[0]
-    assert max(waits) <= LONGEST_WAIT_S
+async def test_every_attempt_comes_at_any_moment_of_its_window_and_of_no_other(waits: list[float]) -> None:
+    """Windows double up to the longest, and follow one another: jitter is full, and no silence of seconds uses up all."""
+    seen: list[list[float]] = []
+    for _ in range(200):
+        waits.clear()
+        model = ScriptedModel(faults=[Fault("", ModelUnavailable("down"), times=7)])
+        await Retried(model, max_retries=7).call(ASK)
+        seen.append(list(accumulate(waits)))
+    lengths = [min(LONGEST_WINDOW_S, FIRST_WINDOW_S * 2**number) for number in range(7)]
+    ends = list(accumulate(lengths))
+    for moments, length, end in zip(zip(*seen, strict=True), lengths, ends, strict=True):
+        assert end - length - 1e-9 <= min(moments) < end - 0.9 * length
+        assert end - 0.1 * length < max(moments) <= end + 1e-9
 
 
 async def test_a_server_that_wants_minutes_is_not_waited_for(waits: list[float]) -> None:
-    model = ScriptedModel([("", RateLimited("tomorrow", retry_after_s=LONGEST_RETRY_AFTER_S + 1))])
+    model = ScriptedModel([("", RateLimited("tomorrow", retry_after_s=LONGEST_PAUSE_S + 1))])
     with pytest.raises(RateLimited):
         await Retried(model, max_retries=3).call(ASK)
     assert waits == []

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from .base import Model, ModelSpec
 
 Check = Callable[[Any], Any]
+_SPACE = re.compile(r"\s")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -97,7 +98,7 @@ def non_negative(value: Any) -> float:
 
 def positive(value: Any) -> float:
     """A number above 0."""
-    if non_negative(value) == 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise ValueError("it must be a number above 0")
     return float(value)
 
@@ -130,12 +131,17 @@ def url(value: Any) -> str:
     >>> url("http://127.0.0.1:8000/v1/")
     'http://127.0.0.1:8000/v1'
     """
-    parts = urlsplit(text(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    where = text(value).strip()
+    try:
+        parts = urlsplit(where)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not _SPACE.search(where)
+    except ValueError:  # a port that is none, half an IPv6 address
+        whole = False
+    if not whole:
         raise ValueError("it must be an address like https://host/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it must not hold credentials or a query; name the key's variable with api_key_env")
-    return str(value).rstrip("/")
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 @lru_cache(maxsize=256)  # every call's price and record ask

@@ -104,7 +104,7 @@ class Dialect:
         """
         try:
             choice = reply["choices"][0]
-            text = choice["message"].get("content") or ""
+            text = read_text(choice["message"].get("content"))
         except (KeyError, IndexError, TypeError, AttributeError):
             raise InvalidAnswer("The server's reply holds no answer.", name, json.dumps(reply)) from None
         cut = choice.get("finish_reason") == "length" and not isinstance(request.answer, TextAnswer)
@@ -167,11 +167,37 @@ class Dialect:
                 return _response_format(sent.schema, strict=sent.strict)
 
 
+def read_text(content: object) -> str:
+    """The words of a message or of a part of one; some servers send a list of parts.
+
+    Raises
+    ------
+    TypeError, KeyError : it is nothing of the kind.
+
+    >>> read_text("Hi"), read_text([{"type": "text", "text": "Hi"}]), read_text(None)
+    ('Hi', 'Hi', '')
+    """
+    if isinstance(content, list):
+        return "".join(read_text(part["text"]) for part in content if part["type"] == "text")
+    if content is None or isinstance(content, str):
+        return content or ""
+    raise TypeError("neither text nor parts of it")
+
+
 def read_usage(reply: Mapping[str, Any]) -> Usage:
-    """Tokens as the server counted them."""
-    usage = reply.get("usage") or {}
-    details = usage.get("prompt_tokens_details") or {}
-    return Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens"))
+    """Tokens as the server counted them; what is no count is unknown."""
+    usage = _object(reply.get("usage"))
+    cached = _object(usage.get("prompt_tokens_details")).get("cached_tokens")
+    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int | None:
+    # JSON has one kind of number: 12.0 is a count. Beyond 2^53 none is.
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else None
 
 
 def _is_object(text: str) -> bool:

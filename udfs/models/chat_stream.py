@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from .chat_format import read_usage
+from .chat_format import read_text, read_usage
 from .hearing import Listener
 from .http_stream import GaveUp, Unreadable
 from .sending import answered
@@ -83,7 +83,7 @@ class ChatStream:
             return []
         try:
             return self._chunk(json.loads(event.data), event.name)
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise Unreadable(event.data.encode(errors="replace")) from None
 
     def _chunk(self, chunk: Mapping[str, Any], name: str) -> list[str]:
@@ -95,7 +95,7 @@ class ChatStream:
         # The last chunk has the usage and no choice; others than the first were not asked for.
         mine = [choice for choice in chunk.get("choices") or () if not choice.get("index")]
         self._finish = next((why for choice in mine if (why := choice.get("finish_reason"))), self._finish)
-        return [words for choice in mine if (words := (choice.get("delta") or {}).get("content"))]
+        return [words for choice in mine if (words := read_text((choice.get("delta") or {}).get("content")))]
 
     def _say(self, words: str) -> None:
         words, self._half = self._half + words, ""

@@ -6,6 +6,7 @@ Nothing here keeps the server's words without :func:`redact`: servers echo keys.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from ...engine.errors import ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from .backend import looks_like_key
 from .keys import KeySource, SecretKey
+from .wrap.gate import LONGEST_PAUSE_S
 
 _SECRET = re.compile(r"(?:Bearer\s+\S+)|\b(?:sk|pk|rk|hf|gsk|xai)[-_][A-Za-z0-9_\-*.]{6,}")
 _SHOWN = 300
@@ -99,19 +101,23 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     lower = {name.lower(): value for name, value in headers.items() if name.lower().startswith("retry-after")}
     try:
         if milliseconds := lower.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
+            return _finite(float(milliseconds) / 1000)
         if seconds := lower.get("retry-after"):
-            return _seconds(seconds)
-    except (ValueError, TypeError):
+            return _finite(_seconds(seconds))
+    except (ValueError, TypeError, OverflowError):
         return None
     return None
 
 
+def _finite(seconds: float) -> float | None:
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
 def _seconds(value: str) -> float:
     try:
-        return max(0.0, float(value))
+        return float(value)
     except ValueError:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        return parsedate_to_datetime(value).timestamp() - time.time()
 
 
 def refused(refusal: Refusal, where: Endpoint) -> ModelError:
@@ -125,6 +131,8 @@ def refused(refusal: Refusal, where: Endpoint) -> ModelError:
             return _hopeless(f"{_who(where)} was not found. {hint}{said}", where.name)
         case 429 if refusal.code == "insufficient_quota" or refusal.kind == "insufficient_quota":
             return _hopeless(f"{_who(where)}: the account's quota is used up; waiting does not help.{said}", where.name)
+        case 429 if (refusal.retry_after_s or 0.0) > LONGEST_PAUSE_S:
+            return _silenced(refusal.retry_after_s or 0.0, where, said)
         case 429:
             return RateLimited(f"{_who(where)} asks for fewer requests.{said}", where.name, refusal.retry_after_s)
         case 408 | 409:
@@ -174,6 +182,14 @@ def missing_key(where: Endpoint) -> ModelError:
 def unread_secret(where: Endpoint, reason: str) -> ModelError:
     """The database's secret cannot be read."""
     return _hopeless(f"Model {where.name} takes its key from a DuckDB secret. {reason}", where.name)
+
+
+def _silenced(seconds: float, where: Endpoint, said: str) -> ModelError:
+    hint = "What is answered is kept: run the query again then."
+    words = f"{_who(where)} asks for no request in the next {seconds:,.0f} s. {hint}{said}"
+    error = RateLimited(words, where.name, seconds)
+    error.hopeless = True
+    return error
 
 
 def _hopeless(message: str, name: str) -> ModelError:

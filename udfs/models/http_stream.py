@@ -59,7 +59,8 @@ class Unreadable(Exception):  # noqa: N818 (internal: it becomes one of ours)
 
 def streamed(response: aiohttp.ClientResponse) -> bool:
     """Whether a server does as it was asked to."""
-    return response.status < 300 and response.content_type not in _AT_ONCE
+    kind = response.content_type
+    return response.status < 300 and kind not in _AT_ONCE and not kind.endswith("+json")
 
 
 async def pour(response: aiohttp.ClientResponse, sink: Sink) -> None:

@@ -43,13 +43,16 @@ def parameters_of(spec: ModelSpec) -> Parameters | None:
     Parameters(active=3.0, total=30.0)
     >>> parameters_of(ModelSpec("m", "openai", {"parameters": 8.0}))
     Parameters(active=8.0, total=8.0)
+    >>> parameters_of(ModelSpec("qwen-30b", "openai", {"active_parameters": 3.0}))
+    Parameters(active=3.0, total=30.0)
     >>> parameters_of(ModelSpec("gpt-4.1-mini", "openai")) is None
     True
     """
     total, active = spec.options.get("parameters"), spec.options.get("active_parameters")
-    if total is not None:
-        return Parameters(float(active or total), float(total))
-    return _named(str(spec.options.get("model") or spec.options.get("serve") or spec.name))
+    named = _named(str(spec.options.get("model") or spec.options.get("serve") or spec.name))
+    if total is None and active is not None:
+        total = max(float(active), named.total if named is not None else 0.0)
+    return named if total is None else Parameters(float(active or total), float(total))
 
 
 def _named(model: str) -> Parameters | None:

@@ -7,6 +7,7 @@ that loads one; adding one touches no list.
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -76,6 +77,11 @@ def validate(spec: ModelSpec) -> ModelSpec:
     backend = _backend(spec)
     meant = {**_SYNONYMS, **backend.synonyms}
     cleaned = {meant.get(name, name): _option(spec, backend, name, value) for name, value in spec.options.items()}
+    if cleaned.get("active_parameters", 0) > cleaned.get("parameters", math.inf):
+        raise BindError(
+            f"Option active_parameters of model {spec.name}: no more than its parameters can be active.",
+            name="active_parameters",
+        )
     return replace(spec, provider=backend.provider, options=cleaned)
 
 

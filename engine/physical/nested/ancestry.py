@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import pyarrow as pa
 
-Path = tuple[int, ...]
+from .guesses import Guesses
+from .guesses import Path as Path
 
 _PREFIX = "__p"
 
@@ -98,23 +99,23 @@ class Ancestry:
 
     Parameters
     ----------
-    levels : of the operators above that gather rows. void : rows that should never have set out, of the whole pipeline.
+    levels : of the operators above that gather rows. guesses : what is made of lists that are not whole, of the whole pipeline.
     ended : told of a row of the source whose list is final, and how many parts have set out; ``None``: nobody asks.
     """
 
     def __init__(
         self,
         levels: Sequence[Level],
-        void: set[Path] | None = None,
+        guesses: Guesses | None = None,
         ended: Callable[[Path, int], None] | None = None,
     ) -> None:
         self.levels = tuple(levels)
-        self._void: set[Path] = set() if void is None else void
+        self.guesses = guesses or Guesses()
         self._ended = ended
 
     def under(self, level: Level) -> Ancestry:
         """That of operators below one more level."""
-        return Ancestry((level, *self.levels), self._void, self._ended)
+        return Ancestry((level, *self.levels), self.guesses, self._ended)
 
     def holds(self, length: int) -> bool:
         """Whether all that is made of a row with so many ordinals is held until it is done: then some of it may be a guess."""
@@ -133,12 +134,18 @@ class Ancestry:
         if before.num_rows != after.num_rows:
             self.gone((Counter(paths(before)) - Counter(paths(after))).elements())
 
+    def failed(self, row: pa.RecordBatch, error: Exception) -> None:
+        """An expression cannot be computed for a row; raises it, unless the row is but a guess."""
+        (path,) = paths(row)
+        self.guesses.fail(path, error)
+
     def void(self, paths: Iterable[Path]) -> None:
         """Rows that set out should not have: whoever gathers them or their parts takes them for gone."""
-        self._void.update(paths)
+        self.guesses.void.update(paths)
 
-    def ended(self, parents: Iterable[Path], parts: Iterable[int]) -> None:
+    def ended(self, parents: Collection[Path], parts: Iterable[int]) -> None:
         """The lists of these rows are final; so many parts of each have set out in all."""
+        self.guesses.final(parents)
         if self._ended is None:
             return
         for path, count in zip(parents, parts, strict=True):
@@ -147,12 +154,13 @@ class Ancestry:
 
     def is_void(self, path: Path) -> bool:
         """Whether a row is to be forgotten, as one that should not have set out or as a part of one."""
-        return bool(self._void) and any(path[:length] in self._void for length in range(1, len(path) + 1))
+        void = self.guesses.void
+        return bool(void) and any(path[:length] in void for length in range(1, len(path) + 1))
 
     def forget(self, prefix: Path) -> None:
         """Nothing comes from below a prefix any more."""
-        if self._void:
-            self._void -= {path for path in self._void if path[: len(prefix)] == prefix}
+        if void := self.guesses.void:
+            void -= {path for path in void if path[: len(prefix)] == prefix}
 
     def _change(self, paths: Iterable[Path], by: int) -> None:
         counted = Counter(paths)

@@ -51,6 +51,7 @@ def _heard(plan: Unnest, batch: pa.RecordBatch, ancestry: Ancestry) -> tuple[pa.
     """The rows that are new in lists to which somebody listens, and how many the parents had that will have no more."""
     starts, void, last = (batch.column(field.name).to_pylist() for field in (FROM, VOID, LAST))
     parents, counts = paths(batch), _counts(plan, batch)
+    ancestry.guesses.grow(path for path, whole in zip(parents, last, strict=True) if not whole)
     for path, start, count in zip(parents, starts, void, strict=True):
         ancestry.void((*path, ordinal) for ordinal in range(start, start + count))
     # Those that are void keep their ordinals, so what is new behind them has others.

@@ -152,7 +152,7 @@ class NestedPipes:
         named = ", ".join((*(c.name for c in columns(plan)), *path))
         query = BatchQuery(self._duck.bare(), travelling(f"SELECT {named} FROM ({sql})", plan, path))
         schema = query.apply(pa.RecordBatch.from_pylist([], schema=pipe.schema)).schema
-        return Pipe(schema, run_fragment(pipe.batches, query, ancestry.kept))
+        return Pipe(schema, run_fragment(pipe.batches, query, ancestry.kept, ancestry.failed))
 
     def _regroup(self, plan: Relation, ancestry: Ancestry) -> Pipe:
         assert plan.pop is not None

@@ -29,8 +29,7 @@ from .questions import Questions
 
 T = TypeVar("T")
 
-FIRST_ROWS = 8
-MOST_ROWS = 256
+FIRST_ROWS, SMALL_ROWS, MOST_ROWS = 1, 8, 256
 WINDOW_FACTOR = 8
 WINDOW_ROWS = 65_536
 WINDOW_BYTES = 64 << 20
@@ -222,7 +221,7 @@ class _Window:
         most = min(left, self._next_rows)
         if self._demand is None:
             # Small ones first, so that the first rows are early; larger ones later, so that the rest is cheap.
-            self._next_rows = min(MOST_ROWS, max(FIRST_ROWS, self._most_questions // 4), self._next_rows * 2)
+            self._next_rows = min(MOST_ROWS, max(SMALL_ROWS, self._most_questions // 4), self._next_rows * 2)
             return most
         demand = self._demand
         return await self._stalled(demand.take(min(most, max(1, demand.cap // 4))), lambda: demand.allowance > 0)

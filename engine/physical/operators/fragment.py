@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import duckdb
@@ -13,6 +14,10 @@ from ...dataflow.worker import Worker
 from .kept import Kept
 
 BATCH = "__batch"
+_OF_VALUES = (duckdb.DataError, duckdb.InvalidInputException)
+_OUR_WORDS = re.compile(r" when casting from source column __\w+|\n+LINE \d+:.*", re.DOTALL)
+
+Failed = Callable[[pa.RecordBatch, Exception], None]
 
 
 class BatchQuery:
@@ -34,6 +39,9 @@ class BatchQuery:
         self._connection.register(BATCH, pa.Table.from_batches([batch]))
         try:
             table = self._connection.sql(self.sql).to_arrow_table()
+        except duckdb.Error as error:
+            # The text is ours, and so are its columns' names.
+            raise type(error)(_OUR_WORDS.sub("", str(error))) from None
         finally:
             self._connection.unregister(BATCH)
         if table.num_rows == 0:
@@ -46,14 +54,27 @@ class BatchQuery:
 
 
 async def run_fragment(
-    batches: AsyncIterator[pa.RecordBatch], query: BatchQuery, kept: Kept | None = None
+    batches: AsyncIterator[pa.RecordBatch],
+    query: BatchQuery,
+    kept: Kept | None = None,
+    failed: Failed | None = None,
 ) -> AsyncIterator[pa.RecordBatch]:
-    """Apply the query to every batch; ``kept`` is told what became of each."""
+    """Apply the query to every batch; ``kept`` is told what became of each.
+
+    Parameters
+    ----------
+    failed : told of each row that cannot be computed: it raises the error, or the row is dropped.
+    """
     worker = Worker("anserdb-fragment")
     try:
         async with streams.closing(batches):
             async for batch in batches:
-                result = await worker.run(partial(query.apply, batch))
+                try:
+                    result = await worker.run(partial(query.apply, batch))
+                except _OF_VALUES:
+                    if failed is None:
+                        raise
+                    result = await _row_by_row(batch, lambda rows: worker.run(partial(query.apply, rows)), failed)
                 if kept is not None:
                     kept(batch, result)
                 if result.num_rows:
@@ -61,3 +82,17 @@ async def run_fragment(
     finally:
         await worker.run(query.close)
         worker.stop()
+
+
+async def _row_by_row(
+    batch: pa.RecordBatch, applied: Callable[[pa.RecordBatch], Awaitable[pa.RecordBatch]], failed: Failed
+) -> pa.RecordBatch:
+    """The result for a batch of which some row cannot be computed."""
+    results = [await applied(batch.slice(0, 0))]
+    for index in range(batch.num_rows):
+        row = batch.slice(index, 1)
+        try:
+            results.append(await applied(row))
+        except _OF_VALUES as error:
+            failed(row, error)
+    return pa.concat_batches(results)

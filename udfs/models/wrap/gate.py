@@ -8,6 +8,9 @@ from typing import Protocol
 
 from ....engine.errors import ModelError
 
+LONGEST_PAUSE_S = 120.0
+"""A server that asks for more silence than this is not worth holding a query for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

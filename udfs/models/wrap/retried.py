@@ -11,19 +11,19 @@ import stamina
 from ....engine.errors import ModelError, RateLimited
 from ..base import Model, Reply, Request
 from ..tries import set_tries
+from .gate import LONGEST_PAUSE_S
 from .wrapper import Wrapper
 
 # Stamina logs every retry; without this, Python prints those lines to the user's terminal when no logging is set up.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0
-# A server that asks for more than this is not worth holding a query for.
-LONGEST_RETRY_AFTER_S = 120.0
+FIRST_WINDOW_S, LONGEST_WINDOW_S = 1.0, 16.0
+APART_S = 0.25
+"""Callers that were refused together do not return in the same moment."""
 
 
 class Retried(Wrapper):
-    """A model whose passing failures are retried: exponential backoff with jitter, or the server's own Retry-After.
+    """A model whose passing failures are retried: with full jitter, or after the server's own Retry-After.
 
     Tests switch the waiting off with ``stamina.set_testing(True, attempts=n, cap=True)``.
 
@@ -43,15 +43,13 @@ class Retried(Wrapper):
             return await self._model.call(request)
         except ModelError as error:
             # The common road costs nothing; stamina's machinery (35 µs) starts at the first failure.
-            if not self._max_retries or _wait(error) is False:
+            if not self._max_retries or not _passes(error):
                 raise
             first = error
         return await self._retry(request, first)
 
     async def _retry(self, request: Request, first: ModelError) -> Reply:
-        attempts = stamina.retry_context(
-            on=_wait, attempts=self._max_retries + 1, timeout=None, wait_initial=FIRST_WAIT_S, wait_max=LONGEST_WAIT_S
-        )
+        attempts = stamina.retry_context(on=_Backoff(), attempts=self._max_retries + 1, timeout=None)
         async for attempt in attempts:
             with attempt:
                 if attempt.num == 1:
@@ -68,13 +66,30 @@ class Retried(Wrapper):
             raise
 
 
-def _wait(error: Exception) -> bool | float:
-    """Stamina's hook: no retry, its own backoff, or these seconds."""
-    match error:
-        case RateLimited(retry_after_s=seconds) if seconds is not None:
-            # The jitter keeps callers that were refused together from returning together.
-            return seconds + random.uniform(0, 0.25) if seconds <= LONGEST_RETRY_AFTER_S else False
-        case ModelError(retryable=True):
-            return True
-        case _:
+class _Backoff:
+    """Stamina's hook, of one call: the seconds until the next attempt, or ``False``.
+
+    Full jitter (Brooker, "Exponential Backoff and Jitter", 2015): the attempt comes at any moment of a window, and the next
+    window is twice as long. Ours follow one another, where his all begin at the failure: so nobody can happen to spend all
+    attempts on a silence that ends before the last window begins (15 s with five retries).
+    """
+
+    def __init__(self) -> None:
+        self._window, self._left = FIRST_WINDOW_S, 0.0
+
+    def __call__(self, error: Exception) -> bool | float:
+        if not _passes(error):
             return False
+        if isinstance(error, RateLimited) and error.retry_after_s is not None:
+            return error.retry_after_s + random.uniform(0, APART_S)
+        moment = random.uniform(0, self._window)
+        seconds, self._left = self._left + moment, self._window - moment
+        self._window = min(LONGEST_WINDOW_S, 2 * self._window)
+        return seconds
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same call may succeed soon."""
+    if isinstance(error, RateLimited):
+        return (error.retry_after_s or 0.0) <= LONGEST_PAUSE_S
+    return isinstance(error, ModelError) and error.retryable
