@@ -118,7 +118,7 @@ def test_explain_shows_the_rows_and_where_their_number_comes_from(connection: an
         "Keep  d.id",
         "Filter  LLM_FILTER('mentions x', word)",
         "Call  2:LLM_FILTER  model=m  distinct",
-        "Unnest  LLM_SPLIT(d.body, 'words') AS s(word, ordinal)",
+        "Unnest  LLM_SPLIT(d.body, 'words') AS s(word, ordinal)  as they are written",
         "Keep  d.id, LLM_SPLIT(d.body, 'words')",
         "Call  1:LLM_SPLIT  model=m  distinct",
         "Filter  d.id < 3",

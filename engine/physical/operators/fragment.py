@@ -20,6 +20,16 @@ _OUR_WORDS = re.compile(r" when casting from source column __\w+|\n+LINE \d+:.*"
 Failed = Callable[[pa.RecordBatch, Exception], None]
 
 
+class _Shown:
+    """What DuckDB reads under one name: the batch of the moment."""
+
+    batch: pa.RecordBatch | None = None
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        assert self.batch is not None  # it is read while it is there
+        return pa.Table.from_batches([self.batch]).__arrow_c_stream__(requested_schema)
+
+
 class BatchQuery:
     """A row-wise query applied to one Arrow batch after another.
 
@@ -32,21 +42,32 @@ class BatchQuery:
     def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         self._connection = connection
         self._connection.execute("SET threads = 1")
+        self._shown = _Shown()
+        self._prepared = ""
         self.sql = sql
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The query's result for one batch, as one batch."""
-        self._connection.register(BATCH, pa.Table.from_batches([batch]))
+        self._shown.batch = batch
         try:
-            table = self._connection.sql(self.sql).to_arrow_table()
+            table = self._result()
         except duckdb.Error as error:
             # The text is ours, and so are its columns' names.
             raise type(error)(_OUR_WORDS.sub("", str(error))) from None
         finally:
-            self._connection.unregister(BATCH)
+            self._shown.batch = None
         if table.num_rows == 0:
             return pa.RecordBatch.from_pylist([], schema=table.schema)
         return table.combine_chunks().to_batches()[0]
+
+    def _result(self) -> pa.Table:
+        # Prepared once: to show a batch anew and plan the text for it takes most of the time that a small batch takes.
+        if not self._prepared:
+            self._connection.register(BATCH, self._shown)
+        if self._prepared != self.sql:
+            self._connection.execute(f"PREPARE __query AS {self.sql}")
+            self._prepared = self.sql
+        return self._connection.sql("EXECUTE __query").to_arrow_table()
 
     def close(self) -> None:
         """Close the connection."""
