@@ -132,13 +132,14 @@ def url(value: Any) -> str:
     'http://127.0.0.1:8000/v1'
     """
     where = text(value).strip()
+    wrong = "it must be an address like https://host/v1"
     try:
         parts = urlsplit(where)
         whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not _SPACE.search(where)
     except ValueError:  # a port that is none, half an IPv6 address
-        whole = False
+        raise ValueError(wrong) from None
     if not whole:
-        raise ValueError("it must be an address like https://host/v1")
+        raise ValueError(wrong)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it must not hold credentials or a query; name the key's variable with api_key_env")
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
