@@ -62,6 +62,8 @@ def ancestry(grouping: Plan, statistics: Statistics, shared: frozenset[str] = fr
     traced = _trace(below, shared)
     if isinstance(traced, Barrier):
         return traced
+    if (words := of_session(below, statistics)) is not None:
+        return Barrier(f"{words} needs your connection, which is busy with the rows below")
     keys = frozenset(parts.keys)
     of_source = tuple(sorted(keys & frozenset(traced.columns)))
     check = _check(traced, of_source, statistics)
@@ -73,6 +75,17 @@ def ancestry(grouping: Plan, statistics: Statistics, shared: frozenset[str] = fr
     while length < len(traced.ordinals) and traced.ordinals[length - 1] in keys:
         length += 1
     return Pop(length, check)
+
+
+def of_session(plan: Plan, statistics: Statistics) -> str | None:
+    """What stands above calls on this path and means something on the user's connection alone, in the user's words."""
+    while isinstance(plan, Compute | Filter | Call | Keep | Unnest):
+        if calls(plan):
+            words = next((e.label for e in _expressions(plan) if statistics.of_session(e.sql)), None)
+            if words is not None:
+                return words
+        plan = plan.input
+    return None
 
 
 def passing(plan: Plan) -> Plan | None:

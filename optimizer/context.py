@@ -38,6 +38,10 @@ class Statistics(Protocol):
         """Whether reading ``source`` twice within a statement gives the same rows."""
         ...
 
+    def of_session(self, sql: str) -> bool:
+        """Whether an expression means something on the user's connection alone (a macro, a sequence)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NoStatistics:
@@ -66,6 +70,11 @@ class NoStatistics:
     def rereadable(self, source: Source) -> bool:
         """Never claimed."""
         del source
+        return False
+
+    def of_session(self, sql: str) -> bool:
+        """Not known to."""
+        del sql
         return False
 
 

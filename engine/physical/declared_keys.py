@@ -46,6 +46,10 @@ class DeclaredKeys(NoStatistics):
         """Whether a second look finds the same rows: a table, or files."""
         return _FILE.fullmatch(source.from_sql) is not None or self._table(source) is not None
 
+    def of_session(self, sql: str) -> bool:
+        """Whether it names what the user made, or the session."""
+        return self.duck.names_redefined(sql)
+
     def _table(self, source: Source) -> tuple[str, ...] | None:
         match = _TABLE.fullmatch(source.from_sql)
         if match is None or source.prelude or source.inputs:

@@ -145,3 +145,20 @@ def test_what_fails_on_a_part_of_the_list_fails_the_query_in_its_own_words(conne
     with pytest.raises(DataError) as failure:
         rows(connection, sql)
     assert str(failure.value) == "Conversion Error: Could not convert string 'x' to INT32"
+
+
+def test_explain_names_the_barrier() -> None:
+    with anserdb.connect(store=":memory:", llm_model="scripted") as con:
+        con.sql("CREATE TABLE docs (id INTEGER PRIMARY KEY, author VARCHAR, body VARCHAR)")
+        con.sql("CREATE MACRO mine(x) AS x <> 'a'")
+        query = (
+            "EXPLAIN SELECT {key}, list(s.w) FROM docs d, LLM_SPLIT(d.body, 'words') s(w) WHERE {where} GROUP BY {key}"
+        )
+        barriers = {
+            "mine(s.w) needs your connection": query.format(key="d.id", where="mine(s.w)"),
+            "no key of docs d is among the groups' keys": query.format(key="s.w", where="true"),
+        }
+        for reason, sql in barriers.items():
+            explained = con.sql(sql)
+            assert explained is not None
+            assert f"barrier: all rows come first, because {reason}" in str(explained.fetchall()[0][0])

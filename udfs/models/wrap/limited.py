@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property, partial
 
-from ....engine.errors import ModelError, ModelUnavailable, RateLimited
+from ....engine.errors import Interrupted, ModelError, ModelUnavailable, RateLimited
 from ..base import Capabilities, Embed, Generate, Model, Reply, Request
 from .attempt_timeout import attempt
 from .gate import Gate, Turn
@@ -27,6 +27,7 @@ class Limited(Wrapper):
     def __init__(self, model: Model, gate: Gate, *others: Model, hedge: Hedge | None = None) -> None:
         super().__init__(model)
         self._gate, self._models, self._hedge = gate, (model, *others), hedge
+        self._closed = False
 
     @cached_property
     def _all(self) -> Capabilities:
@@ -66,7 +67,8 @@ class Limited(Wrapper):
             tried.append(turn)
 
     async def close(self) -> None:
-        """Close all that are wrapped."""
+        """Close all that are wrapped. A call that gets its turn later, before it hears that nobody wants it, is not made."""
+        self._closed = True
         for model in self._models:
             await model.close()
 
@@ -78,6 +80,8 @@ class Limited(Wrapper):
 
     async def _attempt(self, request: Request, turn: Turn) -> Reply:
         try:
+            if self._closed:
+                raise Interrupted("The model was closed, and with it the connection that asked.")
             reply = await attempt(self._models[turn.endpoint], request)
             used = reply.usage
             known = used.tokens_in is not None
