@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import re
-import subprocess
 import sys
 from dataclasses import astuple, dataclass
 from typing import Any, Literal, cast
@@ -21,7 +20,7 @@ from aiohttp import web
 
 from .server.answers import Answer
 from .server.asked import asked_choices, asked_schema, user_text
-from .server.child import ROOT, ChildServer
+from .server.child import CountingChild
 from .server.loopback import LoopbackServer
 
 Stage = Literal["list", "verdict", "text"]
@@ -53,7 +52,7 @@ class Event:
     ended: float = math.inf
 
 
-class Server(ChildServer):
+class Server(CountingChild):
     """The running child.
 
     Parameters
@@ -62,19 +61,7 @@ class Server(ChildServer):
     """
 
     def __init__(self, ttft_s: float, tokens_per_s: float, pace: float = 1.0) -> None:
-        words = map(str, (ttft_s, tokens_per_s, pace))
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.ancestry_server", *words],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        self._in, self._out = self._child.stdin, self._child.stdout
-        self._address = f"http://127.0.0.1:{int(self._out.readline())}"
-        self.base_url = f"{self._address}/v1"
+        super().__init__("benchmarks.ancestry_server", ttft_s, tokens_per_s, pace)
 
     def events(self) -> list[Event]:
         """What came since the last reset, in that order."""

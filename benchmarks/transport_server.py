@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any, cast
 
-ROOT = Path(__file__).resolve().parents[1]
+from .server.child import Child
 
 
-class FixedServer:
+class FixedServer(Child):
     """A running child.
 
     Parameters
@@ -27,17 +25,7 @@ class FixedServer:
 
     def __init__(self, *, latency_s: float, reply: dict[str, Any]) -> None:
         self.latency_s = latency_s
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.transport_server", str(latency_s), json.dumps(reply)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        self._in, self._out = self._child.stdin, self._child.stdout
-        self.base_url = f"http://127.0.0.1:{int(self._out.readline())}/v1"
+        super().__init__("benchmarks.transport_server", latency_s, json.dumps(reply))
 
     def counts(self) -> tuple[int, int]:
         """Requests since the last time this was asked, and the most of them that were in flight at once."""
@@ -45,14 +33,6 @@ class FixedServer:
         self._in.flush()
         requests, most = map(int, self._out.readline().split())
         return requests, most
-
-    def __enter__(self) -> FixedServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._in.close()
-        self._child.wait(10)
-        self._out.close()
 
 
 class _Counts:

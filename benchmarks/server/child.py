@@ -6,29 +6,27 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class ChildServer:
-    """``python -m benchmarks.server``, running.
+class Child:
+    """A server that runs as a child: it prints its port, and ends when its standard input does.
 
     Parameters
     ----------
-    flags : of its command line, as keywords: ``latency_s=0.05``, ``cap=64``, ``fault=["429=0.05"]``.
+    module : what to run. words : its arguments.
+
+    Attributes
+    ----------
+    base_url : as the openai package wants it.
     """
 
-    def __init__(self, **flags: Any) -> None:
-        words = [
-            word
-            for name, value in flags.items()
-            for one in (value if isinstance(value, list) else [value])
-            for word in (f"--{name.replace('_', '-')}", str(one))
-        ]
+    def __init__(self, module: str, *words: object) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.server", *words],
+            [sys.executable, "-m", module, *map(str, words)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -39,6 +37,18 @@ class ChildServer:
         self._in, self._out = self._child.stdin, self._child.stdout
         self._address = f"http://127.0.0.1:{int(self._out.readline())}"
         self.base_url = f"{self._address}/v1"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._in.close()
+        self._child.wait(10)
+        self._out.close()
+
+
+class CountingChild(Child):
+    """A child with the simulator's bill and counters."""
 
     def stats(self) -> dict[str, float]:
         """The counters, and ``cpu_s``, all that the child has used since it began."""
@@ -53,14 +63,24 @@ class ChildServer:
         with urlopen(Request(f"{self._address}/reset", method="POST")):
             pass
 
-    def __enter__(self) -> ChildServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._in.close()
-        self._child.wait(10)
-        self._out.close()
-
     def _get(self, path: str) -> Any:
         with urlopen(self._address + path) as response:
             return json.load(response)
+
+
+class ChildServer(CountingChild):
+    """``python -m benchmarks.server``, running.
+
+    Parameters
+    ----------
+    flags : of its command line, as keywords: ``latency_s=0.05``, ``cap=64``, ``fault=["429=0.05"]``.
+    """
+
+    def __init__(self, **flags: Any) -> None:
+        words = [
+            word
+            for name, value in flags.items()
+            for one in (value if isinstance(value, list) else [value])
+            for word in (f"--{name.replace('_', '-')}", one)
+        ]
+        super().__init__("benchmarks.server", *words)
