@@ -199,7 +199,10 @@ class _Nothing:
 
 
 @given(
-    st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(4.0, 9.0)), max_size=3), st.integers(1, 20), st.floats(0.01, 1)
+    # So far apart that no call meets two of them: its fifth attempt comes 15 s after its first at the earliest.
+    st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(15.0, 30.0)), max_size=3),
+    st.integers(1, 20),
+    st.floats(0.01, 1),
 )
 @settings(max_examples=25, deadline=None)
 def test_no_silence_of_seconds_costs_a_row(silences: list[tuple[float, float]], cap: int, seconds: float) -> None:
