@@ -132,12 +132,14 @@ def test_a_dead_endpoint_is_one_error_and_not_a_table_of_nulls() -> None:
 
 def test_an_endpoint_that_dies_on_the_way_leaves_what_it_answered(tmp_path: Path) -> None:
     store = tmp_path / "s.anser"
-    with stamina.set_testing(True, attempts=2, cap=True):
-        with LoopbackServer(fault=lambda n, _: Fault(503) if n >= 50 else None) as server:
-            with connect(server, store, ROWS, llm_on_error="fail") as con, pytest.raises(anserdb.ModelUnavailable):
-                fetched(con)
-            first = questions(server.stats.bodies)[:50]
-            port = server.port
+    with (
+        stamina.set_testing(True, attempts=2, cap=True),
+        LoopbackServer(fault=lambda n, _: Fault(503) if n >= 50 else None) as server,
+    ):
+        with connect(server, store, ROWS, llm_on_error="fail") as con, pytest.raises(anserdb.ModelUnavailable):
+            fetched(con)
+        first = questions(server.stats.bodies)[:50]
+        port = server.port
     # With its waits, for it may come while the endpoint is still left alone.
     with LoopbackServer(port=port) as server, connect(server, store, ROWS) as con:
         assert fetched(con) == undisturbed()
