@@ -44,7 +44,7 @@ class AnserClient:
         self._con.sql(
             f"CREATE MODEL {MODEL} (PROVIDER openai, MODEL '{MODEL}', BASE_URL '{base_url}', CONCURRENCY {cap})"
         )
-        self._con.sql("SET llm_cache = false; SET llm_on_error = 'fail'")
+        self._con.sql("SET llm_cache = false")
 
     def load(self, documents: Sequence[Document]) -> None:
         """The table is these documents."""
