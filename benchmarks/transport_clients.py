@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -36,7 +37,7 @@ def texts(numbers: Iterable[int]) -> list[str]:
     return [f"Ticket {number}{TEXT}" for number in numbers]
 
 
-class LoopedClient:
+class LoopedClient(ABC):
     """A loop of its own, and on it ``asyncio`` by hand.
 
     Parameters
@@ -52,9 +53,9 @@ class LoopedClient:
         """Ask about the texts of these numbers; how many answers were yes."""
         return self._runner.run(self._all(texts(numbers)))
 
+    @abstractmethod
     async def open(self) -> tuple[Ask, Callable[[], Awaitable[object]]]:
         """How to ask, and how to close."""
-        raise NotImplementedError
 
     async def _all(self, asked: list[str]) -> int:
         slots = asyncio.Semaphore(self.cap)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.error import URLError
@@ -18,7 +19,7 @@ from urllib.request import urlopen
 ROOT = Path(__file__).parents[2]
 
 
-class ServerUnderContract:
+class ServerUnderContract(ABC):
     """A child process that speaks the OpenAI protocol.
 
     Parameters
@@ -49,25 +50,25 @@ class ServerUnderContract:
         """For clients."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @abstractmethod
     def command(self) -> Sequence[str]:
         """The server's command line."""
-        raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
         """What it needs besides the environment of the tests."""
         return {}
 
+    @abstractmethod
     def running(self) -> int:
         """Requests that it is working on, as it says itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def written_tokens(self) -> int:
         """Tokens that it has written since it was started."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cached_tokens(self) -> int:
         """Tokens of prompts that it found in its prefix cache since it was started."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start it and wait until it is healthy."""

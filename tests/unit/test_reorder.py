@@ -46,7 +46,7 @@ class Fits(Unprepared):
     """A task with two inputs in its prompt, and a literal behind them."""
 
     async def run(self, row: Sequence[Any], ask: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("nothing is asked here")
 
     def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
         return [
