@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import anserdb
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.reader import reader_model, reference
+from tests.support.two_tables import fill
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 """Without the phase that explains failures: it takes minutes."""
@@ -116,13 +117,7 @@ class Roads:
     models: tuple[ScriptedModel, ScriptedModel]
 
     def fill(self, t: list[tuple[Any, ...]], u: list[tuple[Any, ...]]) -> None:
-        for native in (self.prefetch.duckdb, self.embedded.duckdb, self.plain):
-            native.execute("CREATE OR REPLACE TABLE t (id INTEGER, a VARCHAR, b VARCHAR, n INTEGER)")
-            native.execute("CREATE OR REPLACE TABLE u (id INTEGER, c VARCHAR, n INTEGER)")
-            for number, row in enumerate(t):
-                native.execute("INSERT INTO t VALUES (?, ?, ?, ?)", [number, *row])
-            for number, row in enumerate(u):
-                native.execute("INSERT INTO u VALUES (?, ?, ?)", [number, *row])
+        fill((self.prefetch.duckdb, self.embedded.duckdb, self.plain), t, u)
 
 
 def connection(model: ScriptedModel, **chosen: Any) -> anserdb.Connection:

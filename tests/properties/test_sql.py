@@ -16,6 +16,7 @@ import anserdb
 from anserdb.udfs.models.base import ChoiceAnswer, Generate
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.reader import reader_model, reference, shown_values
+from tests.support.two_tables import fill
 
 Rows = list[tuple[Any, ...]]
 
@@ -171,13 +172,7 @@ class Roads:
     models: tuple[ScriptedModel, ScriptedModel]
 
     def fill(self, t: list[tuple[Any, ...]], u: list[tuple[Any, ...]]) -> None:
-        for native in (self.optimized.duckdb, self.naive.duckdb, self.plain):
-            native.execute("CREATE OR REPLACE TABLE t (id INTEGER, a VARCHAR, b VARCHAR, n INTEGER)")
-            native.execute("CREATE OR REPLACE TABLE u (id INTEGER, c VARCHAR, n INTEGER)")
-            for number, row in enumerate(t):
-                native.execute("INSERT INTO t VALUES (?, ?, ?, ?)", [number, *row])
-            for number, row in enumerate(u):
-                native.execute("INSERT INTO u VALUES (?, ?, ?)", [number, *row])
+        fill((self.optimized.duckdb, self.naive.duckdb, self.plain), t, u)
 
 
 def connection(model: ScriptedModel, **chosen: Any) -> anserdb.Connection:
