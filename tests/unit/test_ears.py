@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,8 +15,11 @@ from anserdb.engine.interfaces.ears import Ears
 
 
 @pytest.fixture
-def ears() -> Ears:
-    return Ears.of_process()
+def ears() -> Iterator[Ears]:
+    # A shell starts what runs in the background deaf to Ctrl-C, and Python leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield Ears.of_process()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_signal_stops_the_statement_and_then_raises(ears: Ears) -> None:
