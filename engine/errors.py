@@ -20,6 +20,7 @@
             │   │   ├── ModelUnavailable … or nobody listens there
             │   │   └── InvalidAnswer    … or answered outside the announced type
             │   ├── BudgetExceeded       a cap on money or calls was reached; what was paid for is kept
+            │   ├── InfeasiblePlan       no plan meets the constraints that were set; the nearest is named
             │   ├── DownloadError        a model file could not be fetched, or is not what it should be
             │   └── Interrupted          the user stopped the query (Ctrl-C, ``interrupt()``, a closed result)
             └── InternalError            our fault
@@ -200,6 +201,10 @@ class BudgetExceeded(OperationalError):
     ) -> None:
         super().__init__(message)
         self.setting, self.spent, self.limit, self.rows_done = setting, spent, limit, rows_done
+
+
+class InfeasiblePlan(OperationalError):
+    """No plan is expected to meet what ``llm_min_quality``, ``llm_max_cost_usd`` and ``llm_max_seconds`` ask; nothing was run."""
 
 
 class DownloadError(OperationalError):

@@ -166,6 +166,7 @@ class SemanticFunction:
     lower : builds the task. Raises ``ValueError`` with a message for the user when the arguments make no sense.
     summary : one line. example : a runnable query over ``VALUES``.
     to_many : its answer is a list of STRUCTs, one per row that a row becomes; in FROM it yields these rows.
+    closed_answers : its answers are of a small set, whatever their type: two of them can be compared.
     """
 
     sql_name: str
@@ -179,6 +180,7 @@ class SemanticFunction:
     kind: Literal["scalar", "aggregate"] = "scalar"
     model_kind: Literal["generate", "embed"] = "generate"
     to_many: bool = False
+    closed_answers: bool = False
 
 
 def with_additions(function: SemanticFunction) -> SemanticFunction:

@@ -273,6 +273,7 @@ FUNCTION = SemanticFunction(
     parameters=(Parameter("input"), Parameter("labels", "constant", dynamic=True)),
     options=(Option("multi", _multi_option, "true: every label that fits, as VARCHAR[]"),),
     returns=_type,
+    closed_answers=True,
     lower=_lower,
     summary="The label that fits the input best, or with multi := true all that fit.",
     example="""

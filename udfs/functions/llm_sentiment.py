@@ -144,6 +144,7 @@ FUNCTION = SemanticFunction(
         ),
     ),
     returns=lambda arguments, _: _type(arguments),
+    closed_answers=True,
     lower=_lower,
     summary="The sentiment of a text: positive, negative, neutral or mixed.",
     example="""

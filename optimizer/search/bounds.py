@@ -1,0 +1,77 @@
+"""What a sample proves of a mean between 0 and 1: a test that may be looked at after every row, and Wilson's interval."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+def wilson(successes: float, n: float, z: float = 1.645) -> tuple[float, float]:
+    """Wilson's score interval of a share; ``z = 1.645`` is 90 %, both sides.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+
+    >>> [round(x, 3) for x in wilson(9, 10)]
+    [0.652, 0.977]
+    >>> wilson(0, 0)
+    (0.0, 1.0)
+    """
+    if n <= 0:
+        return (0.0, 1.0)
+    share, square = successes / n, z * z
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    half = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
+    return (max(0.0, middle - half), min(1.0, middle + half))
+
+
+@dataclass(slots=True)
+class Bet:
+    """A wager against "the mean is at most ``least``" (or, ``above=False``, at least): wealth far above 1 disproves it.
+
+    The wealth of a fair gambler exceeds ``1 / delta`` with probability ``delta`` at most, ever (Ville's inequality), so it may
+    be looked at after each row and the sample may end when it does. I. Waudby-Smith and A. Ramdas, "Estimating means of
+    bounded random variables by betting", JRSS B 86 (2024); stakes are their predictable plug-in, truncated at 3/4.
+
+    Parameters
+    ----------
+    least : the mean that is bet against, 0 < ``least`` < 1. delta : probability of being wrong that stakes are made for.
+    above : bet that the mean is above ``least``.
+    """
+
+    least: float
+    delta: float
+    above: bool = True
+    n: int = 0
+    log_wealth: float = 0.0
+    _sum: float = field(default=0.5, repr=False)
+    _squares: float = field(default=0.25, repr=False)
+
+    def see(self, x: float) -> None:
+        """One more row, 0 <= ``x`` <= 1."""
+        self.n += 1
+        variance = self._squares / self.n
+        stake = math.sqrt(2 * math.log(2 / self.delta) / (self.n * math.log(self.n + 1) * max(variance, 1e-9)))
+        gain = (x - self.least) if self.above else (self.least - x)
+        stake = min(stake, 0.75 / (self.least if self.above else 1 - self.least))
+        self.log_wealth += math.log1p(stake * gain)
+        self._sum += x
+        self._squares += (x - self._sum / (self.n + 1)) ** 2
+
+    def won(self, delta: float | None = None) -> bool:
+        """Whether the claim is disproved with error probability ``delta`` (its own, if not given)."""
+        return self.log_wealth >= math.log(1 / (self.delta if delta is None else delta))
+
+
+def rows_to_win(least: float, delta: float, mean: float) -> float:
+    """About how many more rows of such a ``mean`` a :class:`Bet` needs; infinite if it is not above ``least``.
+
+    >>> round(rows_to_win(0.9, 0.05, 1.0))
+    37
+    >>> rows_to_win(0.9, 0.05, 0.9)
+    inf
+    """
+    if mean <= least:
+        return math.inf
+    stake = min(0.75 / least, (mean - least) / max(mean * (1 - mean) + (mean - least) ** 2, 1e-9))
+    growth = mean * math.log1p(stake * (1 - least)) + (1 - mean) * math.log1p(-stake * least)
+    return math.log(1 / delta) / growth if growth > 0 else math.inf
