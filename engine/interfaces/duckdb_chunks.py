@@ -17,7 +17,7 @@ from ..dataflow.run import QueryRun
 from ..errors import BindError
 from ..physical.embedded import answer_chunk, arrow_duckdb_type, wait_on_loop
 from ..physical.model_pool import ModelPool
-from ..physical.operators.call import CallStage
+from ..physical.operators.call_stage import CallStage
 from ..physical.stages import Stages
 from ..plan.nodes import Column, SemanticCall
 from ..settings import Settings

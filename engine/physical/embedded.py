@@ -20,7 +20,8 @@ from ..types import to_arrow
 from .duck import Duck
 from .inputs import Inputs
 from .operators.answers import inputs_of
-from .operators.call import CallStage, run_call
+from .operators.call import run_call
+from .operators.call_stage import CallStage
 from .stages import Stages
 
 T = TypeVar("T")

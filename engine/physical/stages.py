@@ -15,7 +15,7 @@ from ..plan.nodes import SemanticCall
 from ..types import parse_type
 from .arranged import Arranged
 from .batch_size import BatchSize
-from .operators.call import CallStage
+from .operators.call_stage import CallStage
 from .operators.reorder import Prefixes
 from .prefix_order import Grant
 from .row_fates import Batching, NeverInvalid

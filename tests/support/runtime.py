@@ -13,7 +13,8 @@ from anserdb.engine.dataflow.caller import Caller
 from anserdb.engine.dataflow.demand import Demand
 from anserdb.engine.dataflow.run import QueryRun
 from anserdb.engine.errors import InvalidAnswer
-from anserdb.engine.physical.operators.call import CallStage, run_call
+from anserdb.engine.physical.operators.call import run_call
+from anserdb.engine.physical.operators.call_stage import CallStage
 from anserdb.engine.plan.nodes import Column, SemanticCall
 from anserdb.engine.settings import Settings
 from anserdb.engine.store import Store

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
-from ....udfs.spec import Ask, Emit, Streams, Task
 from ...dataflow import streams
-from ...dataflow.caller import Caller
 from ...dataflow.demand import Demand
 from ...dataflow.gates import ROOT
 from ...dataflow.run import QueryRun
-from ...errors import Interrupted, ModelUnavailable
-from ...plan.nodes import SemanticCall
-from ...types import SqlType, arrow_type
-from ..row_batches import Input, RowBatcher
-from ..row_fates import Batching
+from ...errors import Interrupted
+from ..row_batches import Input
 from ..slices import sliced
 from .answers import Answers, Rows
+from .asker import Asker, StageAsker
+from .call_stage import CallStage
 from .leaving import InOrder, Leaving
 from .questions import Questions
 
@@ -33,36 +28,6 @@ FIRST_ROWS, SMALL_ROWS, MOST_ROWS = 1, 8, 256
 WINDOW_FACTOR = 8
 WINDOW_ROWS = 65_536
 WINDOW_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class CallStage:
-    """A semantic call ready to run.
-
-    Parameters
-    ----------
-    call : from the plan. task : what to do with a row.
-    type : of the output column (under ``on_error := 'details'`` a STRUCT of the value and the error's text).
-    caller : how the task reaches the model.
-    aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
-    batching : how rows share prompts; ``None``: each has its own.
-    """
-
-    call: SemanticCall
-    task: Task
-    type: SqlType
-    caller: Caller
-    aggregate: bool = False
-    batching: Batching | None = None
-
-    @property
-    def rows_in_flight(self) -> int:
-        """Rows whose answers the model may be making at once."""
-        return self.caller.concurrency * (self.batching.size.most if self.batching else 1)
-
-    def field(self) -> pa.Field:
-        """The output column, as Arrow has it."""
-        return pa.field(self.call.output.name, arrow_type(self.type))
 
 
 async def run_call(
@@ -129,8 +94,14 @@ class _Window:
     ) -> None:
         self._batches, self._stage, self._demand, self._root = batches, stage, demand, root
         self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
-        self._questions = Questions(self._ask, share=stage.call.distinct, strict=self._answers.strict, fatal=self._fail)
-        self._batcher = RowBatcher(stage.batching, run, self._rows_to_come) if stage.batching else None
+        self._news, self._room = asyncio.Event(), asyncio.Event()
+        self._leaving = leaving(self._news.set)
+        self._asker: Asker = StageAsker(
+            stage, run, input=self._rows_to_come, hears=self._leaving.hears, fatal=self._fail
+        )
+        self._questions = Questions(
+            self._asker.ask, share=stage.call.distinct, strict=self._answers.strict, fatal=self._fail
+        )
         self._between_batches: Input = "open" if patient else "stalled"
         self._input: Input = self._between_batches
         self._over: Callable[[], bool] = _never
@@ -138,11 +109,8 @@ class _Window:
         self._asked = self._rows = self._bytes = 0
         self._next_rows = FIRST_ROWS
         self._ended = False
-        self._preparation: asyncio.Task[None] | None = None
         self._fatal: BaseException | None = None
         self._source_error: BaseException | None = None
-        self._news, self._room = asyncio.Event(), asyncio.Event()
-        self._leaving = leaving(self._news.set)
         self._feeder = asyncio.create_task(self._feed())
         self._feeder.add_done_callback(self._fed)
 
@@ -157,11 +125,7 @@ class _Window:
         self._feeder.cancel()
         await asyncio.wait({self._feeder})
         await self._questions.close()
-        if self._batcher is not None:
-            await self._batcher.close()
-        if self._preparation is not None:
-            self._preparation.cancel()
-            await asyncio.gather(self._preparation, return_exceptions=True)
+        await self._asker.close()
         await streams.close(self._batches)
         await self._answers.close()
 
@@ -239,8 +203,7 @@ class _Window:
     def _tell(self, known: Input) -> None:
         """What is known of rows to come; rows that gather for one prompt may have to go now."""
         self._input = known
-        if self._batcher is not None:
-            self._batcher.settle()
+        self._asker.settle()
 
     def _rows_to_come(self) -> Input:
         if self._input != "stalled":
@@ -262,37 +225,3 @@ class _Window:
         self._rows += batch.num_rows
         self._bytes += rows.bytes
         self._news.set()
-
-    def _ask(self, values: Any, emit: Emit) -> Coroutine[Any, Any, Any]:
-        if self._batcher is None:
-            return self._answer(values, emit, self._stage.caller)
-        return self._batcher.row(partial(self._answer, values, emit))
-
-    async def _answer(self, values: Any, emit: Emit, ask: Ask) -> Any:
-        await self._prepared()
-        task = self._stage.task
-        # An answer for several rows is none of the lists that the task would hear.
-        if self._leaving.hears and self._batcher is None and isinstance(task, Streams):
-            return await task.stream(values, ask, emit)
-        return await task.run(values, ask)
-
-    async def _prepared(self) -> None:
-        """Wait for the task's preparation. Its failure is that of the rows waiting for it; later ones try again.
-
-        Only that nobody is there is everybody's: it took many requests to find out.
-        """
-        if self._preparation is None:
-            self._preparation = asyncio.create_task(self._prepare())
-        preparation = self._preparation
-        try:
-            await asyncio.shield(preparation)
-        except Exception as error:
-            if isinstance(error, ModelUnavailable):
-                self._fail(error)
-            if self._preparation is preparation:
-                self._preparation = None
-            raise
-
-    async def _prepare(self) -> None:
-        await self._stage.task.prepare(self._stage.caller.calibrating())
-        self._stage.caller.progress.notes.update(self._stage.task.notes())
