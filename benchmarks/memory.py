@@ -1,4 +1,4 @@
-"""Peak memory of long queries, beside plain DuckDB over the same input: ``make bench-memory``.
+"""Peak memory of long queries, beside plain DuckDB over the same input: ``make bench-memory``, ``make bench-memory-full``.
 
 Each run is a process of its own: connections are opened and a small query is run first, then the peak of the resident set is
 reset, and what it grows by during the query is printed. The model is SIMULATED in the process, without HTTP, and answers at
@@ -73,7 +73,7 @@ CASES = {
         "SELECT id, body FROM t WHERE length(body) > 100 AND id % 100 = 0",
     ),
     "children": Case(
-        "documents of 10 sentences: LLM_SPLIT, then LLM_FILTER on each", (100_000, 200_000), 2_000, TEN_SENTENCES,
+        "documents of 10 sentences: LLM_SPLIT, then LLM_FILTER on each", (100_000, 200_000, 400_000), 2_000, TEN_SENTENCES,
         f"SELECT id, part FROM {SPLIT} WHERE LLM_FILTER('it is about parcels', s.part)",
         "SELECT id, part FROM (SELECT id, unnest(string_split(body, '. ')) AS part FROM t) WHERE length(part) > 3",
     ),
@@ -178,6 +178,15 @@ def measured(name: str, rows: int) -> list[str]:
     ]  # fmt: skip
 
 
+def scaled(name: str, lines: list[list[str]]) -> str:
+    """How growth scales with the input, where a case ran in several sizes."""
+    sizes = CASES[name].sizes
+    first, last = (float(lines[at][OURS].replace(",", "")) for at in (0, -1))
+    return f"{name}: {sizes[-1] / sizes[0]:g} times the rows, {last / max(first, 1):.2f} times the growth"
+
+
+OURS = 4
+FULL = {"children": 1_000_000}
 HEAD = ["case", "texts", "calls", "rows out", "AnserDB MB", "DuckDB MB", "AnserDB s", "DuckDB s", f"< {BOUND_MB} MB"]
 
 
@@ -186,6 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--case", choices=list(CASES), help="this case alone")
     parser.add_argument("--rows", type=int, help="so many rows instead")
+    parser.add_argument("--full", action="store_true", help="only what takes longer than five minutes, in full size")
     parser.add_argument("--run", choices=list(RUNS), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
@@ -193,10 +203,18 @@ def main() -> None:
         return
     print(f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, DuckDB {duckdb.__version__}; "
           "peak growth of the resident set; the model is SIMULATED in the process, without HTTP\n")  # fmt: skip
-    names = [given.case] if given.case else list(CASES)
+    names = [given.case] if given.case else list(FULL if given.full else CASES)
     print("\n".join(f"{name}: {CASES[name].title}" for name in names), flush=True)
-    lines = [measured(name, rows) for name in names for rows in ([given.rows] if given.rows else CASES[name].sizes)]
-    print(f"\n{table(HEAD, lines)}")
+    sizes = {name: _sizes(name, given.rows, full=given.full) for name in names}
+    lines = {name: [measured(name, rows) for rows in sizes[name]] for name in names}
+    print(f"\n{table(HEAD, [line for of_case in lines.values() for line in of_case])}\n")
+    print("\n".join(scaled(name, lines[name]) for name in names if len(lines[name]) > 1))
+
+
+def _sizes(name: str, rows: int | None, *, full: bool) -> tuple[int, ...]:
+    if rows:
+        return (rows,)
+    return (FULL[name],) if full and name in FULL else CASES[name].sizes
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ from .sql.tokens import Text
 from .store import Store, StoredPrompt, StoredQuery
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
+_LITERAL = re.compile(r"'([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,8 @@ class Session:
 
     def constant(self, sql: str) -> Any:
         """The value of an expression without columns."""
-        return self.duck.value(f"SELECT {sql}")
+        literal = _LITERAL.fullmatch(sql)  # most are, and DuckDB would take longer
+        return literal[1] if literal else self.duck.value(f"SELECT {sql}")
 
     def prompts(self) -> Sequence[StoredPrompt]:
         """Every version of every prompt."""
@@ -275,7 +278,8 @@ class Session:
         bound = bind(sql, self)
         if bound is None:
             return None
-        context = Context(self.settings, self.capabilities, DeclaredKeys(self.duck))
+        candidates = () if self.settings.llm_min_quality is None else self.models.candidates()
+        context = Context(self.settings, self.capabilities, DeclaredKeys(self.duck), candidates)
         return Planned(sql, bound.plan, optimize(bound.plan, context), bound.embedded, notices=bound.notices)
 
     def execute(self, planned: Planned) -> Execution:

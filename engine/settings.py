@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -17,11 +17,19 @@ Country = Literal[
 ]  # fmt: skip
 
 
-def _in_capitals(region: Any) -> Any:
-    return region.upper() if isinstance(region, str) and len(region) == 2 else region
+def _region(given: Any) -> Any:
+    """In any case; a validator's ValueError becomes the user's error."""
+    if not isinstance(given, str):
+        return given
+    known = {region.lower(): region for region in get_args(Country)}
+    if given.lower() in known:
+        return known[given.lower()]
+    near = [known[name] for name in difflib.get_close_matches(given.lower(), known, n=3, cutoff=0.4)]
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise ValueError(f"there is no region {given!r}; {hint}Known are {', '.join(known.values())}")
 
 
-Region = Annotated[Country, BeforeValidator(_in_capitals)]
+Region = Annotated[Country, BeforeValidator(_region)]
 """Where electricity comes from (``udfs.models.carbon`` knows what it emits)."""
 
 
@@ -95,6 +103,18 @@ class Settings(BaseSettings):
         ge=0,
         le=0.5,
         description="second attempts per call, at most, at calls that take longer than 95 of 100; the first answer counts",
+    )
+    llm_objective: Literal["quality", "cost", "time"] = Field(
+        default="cost", description="what the optimizer makes best where several plans are good enough"
+    )
+    llm_min_quality: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="agreement with the models named in a query that other models must prove to answer for them; NULL: none may",
+    )
+    llm_candidate_models: str = Field(
+        default="", description="comma-separated models that may answer for others; '': all made with CREATE MODEL"
     )
     llm_disabled_rules: str = Field(default="", description="comma-separated optimizer rules to leave out, or 'all'")
     llm_input_order: Literal["written", "shared"] = Field(

@@ -130,8 +130,8 @@ def _trace(plan: Plan, shared: frozenset[str]) -> _Traced | Barrier:
             below = _trace(plan.input, shared)
             if isinstance(below, Barrier):
                 return below
-            # Calls that give many rows number them in the last field, whatever the user calls it.
-            return replace(below, ordinals=(*below.ordinals, plan.outputs[-1].name))
+            number = "" if plan.ordinal == "none" else plan.outputs[-1].name
+            return replace(below, ordinals=(*below.ordinals, number))
         case Compute() | Filter() | Call() | Keep():
             return _trace(plan.input, shared)
         case _:

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..engine.plan.nodes import SemanticCall, Source
 from ..engine.settings import Settings
 from ..udfs.models.base import Capabilities
+from .search.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,17 @@ class Context:
     Parameters
     ----------
     settings : the connection's.
-    capabilities : by model name.
+    capabilities : by model name. candidates : models that may answer for others, where answers may change.
     statistics : oracle; :class:`NoStatistics` when nothing has been measured.
     """
 
     settings: Settings
     capabilities: Callable[[str], Capabilities] = default_capabilities
     statistics: Statistics = NoStatistics()
+    candidates: tuple[str, ...] = ()
+
+    @property
+    def policy(self) -> Policy:
+        """What the user wants of a plan."""
+        s = self.settings
+        return Policy(s.llm_objective, s.llm_min_quality, s.llm_max_cost_usd, s.llm_max_seconds)

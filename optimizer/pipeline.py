@@ -16,16 +16,19 @@ from .context import Context
 from .rule import Rule
 from .rules import all_rules
 
-# Filters sink before equal calls are sought (fewer nodes between them), columns are pruned once calls are final,
+# Filters sink before equal calls are sought (fewer nodes between them), conjuncts are put in order while they are neighbours
+# (no pruning stands between them yet) and no answer is there twice, columns are pruned once calls are final,
 # a limit is pushed past what is left (and needs the sort in place), and how calls ask is decided last.
 ORDER = (
     "relational_first",
     "parents_first",
     "common_call",
+    "conjunct_order",
     "sort_first",
     "prune_columns",
     "limit_demand",
     "distinct_gather",
+    "arms",
     "nested_ancestry",
     "early_parts",
     "prefix_order",
@@ -112,9 +115,9 @@ def disabled(settings: Settings, order: Sequence[str] = ORDER) -> frozenset[str]
 
 
 def _run(rule: Rule, plan: Plan, context: Context, with_trees: bool) -> tuple[Plan, Step]:
-    # No quality policy can be stated yet, so nothing could certify a rule that changes answers.
     start = time.perf_counter()
-    result = None if rule.changes_answers else _apply(rule, plan, context)
+    legal = context.policy.may_change_answers or not rule.changes_answers
+    result = _apply(rule, plan, context) if legal else None
     seconds = time.perf_counter() - start
     if result is None or result == plan:
         return plan, Step(rule.name, False, seconds)

@@ -16,18 +16,17 @@ from anserdb.udfs.models.sending import answered, sent
 
 from .answers import Answer, scripted_answer
 from .asked import words
-from .bill import Bill
 from .desk import Broken, Desk, Kind, MeetFault, Refused, Served
 from .endpoint import pause
 from .faults import Kind as FaultKind
 from .profile import Profile
-from .stats import Stats
+from .seen import Seen
 from .streaming import Stopwatch
 
 _BROKEN: tuple[FaultKind, ...] = ("garbage", "truncated_body", "truncated_sse", "slow_loris")
 
 
-class InProcessModel:
+class InProcessModel(Seen):
     """A model of the engine's that a simulated endpoint answers; time is the running loop's.
 
     Parameters
@@ -71,16 +70,6 @@ class InProcessModel:
         return Capabilities(
             embeds=True, choice_scores=True, prefix_cache=profile.cache_tokens > 0, dimension=profile.dimension
         )
-
-    @property
-    def stats(self) -> Stats:
-        """What it saw."""
-        return self._desk.stats
-
-    @property
-    def bill(self) -> Bill:
-        """What it charges."""
-        return self._desk.bill
 
     async def call(self, request: Request) -> Reply:
         """One answer; faults become the errors that they are over HTTP."""

@@ -11,18 +11,17 @@ from typing import Any
 from aiohttp import web
 
 from .answers import Answer, scripted_answer
-from .bill import Bill
 from .delivery import deliver, refusal, reset
 from .desk import Broken, Desk, Kind, MeetFault, Refused, Served
 from .faults import Fault
 from .profile import Profile
-from .stats import Stats
+from .seen import Seen
 from .tokenizing import Tokenizer, tokens_reply
 
 _KINDS: Mapping[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "text", "/v1/embeddings": "embed"}
 
 
-class LoopbackServer:
+class LoopbackServer(Seen):
     """A SIMULATOR of an OpenAI-compatible server: real HTTP, invented answers, faults on demand::
 
         async with LoopbackServer() as server: ...        # in the running loop
@@ -74,16 +73,6 @@ class LoopbackServer:
     def base_url(self) -> str:
         """The address for ``base_url``."""
         return f"http://127.0.0.1:{self._port}/v1"
-
-    @property
-    def stats(self) -> Stats:
-        """What it saw."""
-        return self._desk.stats
-
-    @property
-    def bill(self) -> Bill:
-        """What it charges."""
-        return self._desk.bill
 
     # --- life ---------------------------------------------------------------------------------------------------
 

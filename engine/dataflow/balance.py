@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...udfs.models.unavailable import all_failed
+from ..errors import ModelError
 from .capacity import Resource
 from .devices import Place
 from .dispatcher import Job, Lane
@@ -29,6 +31,13 @@ class BalancedLane(Lane):
         if left not in self._narrower:
             self._narrower[left] = BalancedLane(*left)
         return self._narrower[left]
+
+    def barred(self, now: float) -> ModelError | None:
+        """See :meth:`.dispatcher.Lane.barred`; each place's own reason."""
+        if super().barred(now) is None:
+            return None
+        errors = [place.device.breaker.error for place in self.places]
+        return all_failed([error for error in errors if error is not None])
 
     def place(self, job: Job, now: float, short: dict[Resource, float]) -> Place | None:
         """See :meth:`.dispatcher.Lane.place`; ``None`` also while it is worth waiting for a place that is taken."""
@@ -51,7 +60,8 @@ class BalancedLane(Lane):
         pace = taken.pace
         if not taken.slots.in_flight or taken.device.breaker.open or pace.due(now) <= 0:
             return False
-        return pace.seconds(now, busy=True) * (1 + _use(taken)) * (1 + self.waiting / _limit(taken)) < seconds
+        paused = max(0.0, taken.device.slots.quiet_until - now)
+        return paused + pace.seconds(now, busy=True) * (1 + _use(taken)) * (1 + self.waiting / _limit(taken)) < seconds
 
 
 def _seconds(place: Place, now: float) -> float:

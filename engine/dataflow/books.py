@@ -1,15 +1,20 @@
-"""What calls came to, written down: in the counters of their call site, and one record each in the store."""
+"""What calls came to, written down: in the counters of their call site, and one record each in the store.
+
+There are two ways. A call that was answered as usual is a small tuple of what was seen of it; what follows from that is worked
+out for all that are written together, or when somebody reads. Any other call is a whole record at once.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import NamedTuple
 
-from ...udfs.models.base import ModelSpec, Usage
-from ...udfs.models.carbon import CarbonIntensity
+from ...udfs.models.base import ModelSpec, Reply, Usage
 from ...udfs.models.energy import Energy
-from ...udfs.models.prices import Cost
+from ...udfs.models.prices import DECLARED, LOCAL, UNKNOWN, Cost, cost_usd, terms
 from ..store.records import CallRecord, Outcome, Phase
+from ..store.tariffs import CACHED, COUNTED, IN, OUT, RETRIES, SECONDS, USD, CallLine, Tariff
+from .energy_meter import EnergyMeter
 from .progress import SiteProgress
 from .run import QueryRun
 from .saves import Saving
@@ -40,11 +45,92 @@ class Books:
 
     Parameters
     ----------
-    run, progress : where it is counted. spec : the model. carbon : what its electricity emits.
+    run, progress : where it is counted. spec : the model. energy : what its calls take.
     """
 
-    def __init__(self, run: QueryRun, spec: ModelSpec, progress: SiteProgress, carbon: CarbonIntensity) -> None:
-        self._run, self._spec, self._progress, self._carbon = run, spec, progress, carbon
+    def __init__(self, run: QueryRun, spec: ModelSpec, progress: SiteProgress, energy: EnergyMeter) -> None:
+        self._run, self._spec, self._progress, self._carbon = run, spec, progress, energy.carbon
+        self._rates, self._counts, self._terms = energy.rates, energy.counts, terms(spec)
+        self._flat = 0.0 if self._terms.source == LOCAL else None
+        self._by_table = self._terms.source not in (DECLARED, LOCAL, UNKNOWN)
+        self._tariffs: dict[str | None, Tariff] = {}
+        self._new: list[CallLine] = []
+
+    def add(
+        self, key: bytes, phase: Phase, reply: Reply, queued: float | None, endpoint: str | None, counted: float | None,
+        answer: bytes | None,
+    ) -> Saving:  # fmt: skip
+        """Keep the record of a call that was answered as usual, and its answer if there is one to keep.
+
+        Parameters
+        ----------
+        counted : what a counter of this machine counted; ``None``: there is none. The others: see :class:`Took`.
+        """
+        usage = reply.usage
+        usd = cost_usd(self._spec, usage).usd if self._by_table else self._flat
+        line: CallLine = (
+            self._tariffs.get(endpoint) or self._tariff(endpoint), time.time(), phase, key, usage.tokens_in,
+            usage.tokens_out, usage.tokens_cached, reply.seconds, queued, reply.retries, usd, counted,
+        )  # fmt: skip
+        if not self._new:
+            self._run.saves.before(self._tally)
+        self._new.append(line)
+        return self._run.saves.save(line, answer)
+
+    def _tariff(self, endpoint: str | None) -> Tariff:
+        site, held, rates = self._progress, self._terms, self._rates
+        tariff = self._tariffs[endpoint] = Tariff(
+            self._run.query_id, site.site, site.function, self._spec.name, endpoint, held.price_in, held.price_cached_in,
+            held.price_out, held.source, rates.read, rates.written, rates.counted, rates.method,
+            self._carbon.grams_per_kwh, self._carbon.source,
+        )  # fmt: skip
+        return tariff
+
+    def _tally(self) -> None:
+        """Count what :meth:`add` has taken since the last time."""
+        lines, self._new = self._new, []
+        site, told = self._progress, [line for line in lines if line[IN] is not None]
+        read, written = sum([line[IN] or 0 for line in lines]), sum([line[OUT] or 0 for line in lines])
+        site.tokens_in += read
+        site.tokens_out += written
+        site.retries += sum([line[RETRIES] for line in lines])
+        site.model_seconds += sum([line[SECONDS] for line in lines])
+        if len(told) < len(lines):
+            read, written = sum([line[IN] or 0 for line in told]), sum([line[OUT] or 0 for line in told])
+        cached = sum([min(line[IN] or 0, line[CACHED] or 0) for line in told])
+        self._tally_money(lines, told, (read, written, cached))
+        if self._counts:
+            self._tally_energy(0, 0, sum([line[COUNTED] or 0.0 for line in lines]))
+            return
+        site.unmetered += len(lines) - len(told)
+        if told:
+            self._tally_energy(read - cached, written, 0.0)
+
+    def _tally_money(self, lines: list[CallLine], told: list[CallLine], tokens: tuple[int, int, int]) -> None:
+        """Of calls whose tokens were ``told`` all together, where a declared price lets them."""
+        held = self._terms
+        if held.source == DECLARED and held.price_in is not None and held.price_out is not None:
+            self._progress.cost_usd += held.usd(*tokens) or 0.0
+            priced = len(told)
+        else:
+            declared = held.source == DECLARED
+            costs = [held.usd(line[IN], line[OUT], line[CACHED]) if declared else line[USD] for line in lines]
+            known = [cost for cost in costs if cost is not None]
+            self._progress.cost_usd += sum(known)
+            priced = len(known)
+        self._progress.unpriced += len(lines) - priced
+        if priced:
+            self._run.priced_by(held.source)
+        if priced < len(lines):
+            self._run.priced_by(UNKNOWN)
+
+    def _tally_energy(self, fresh: int, written: int, counted: float) -> None:
+        rates = self._rates
+        low, mid, high = (
+            fresh * a + written * b + counted * c
+            for a, b, c in zip(rates.read, rates.written, rates.counted, strict=True)
+        )
+        self.count_energy(Energy(low, mid, high, rates.method))
 
     def count(self, usage: Usage, usd: float | None) -> None:
         """Tokens and money of an answer."""

@@ -113,7 +113,7 @@ class _Pump:
         # Not in the task's own ``finally``: a task cancelled before its first step runs none.
         self._task.add_done_callback(self._ended)
         if self._cancelled:
-            self._task.cancel()
+            self._cancel()
 
     async def _pump(self) -> None:
         async with streams.closing(self._batches) as batches:
@@ -140,7 +140,8 @@ class _Pump:
             self._loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
-        if self._task is not None:
+        # Once: a second cancellation would break off the clean-up that the first began, and leave calls in flight.
+        if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
 

@@ -108,6 +108,7 @@ class Budget:
         self, caps: Caps, rows_done: Callable[[], int] = lambda: 0, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.caps = caps
+        self._capped = caps != Caps()
         self.calls = 0
         self.exceeded: BudgetExceeded | None = None
         self.hint = ""
@@ -120,7 +121,7 @@ class Budget:
     @property
     def capped(self) -> bool:
         """Whether there is any cap."""
-        return self.caps != Caps()
+        return self._capped
 
     @property
     def spent_usd(self) -> float:
@@ -131,6 +132,24 @@ class Budget:
     def spent_tokens(self) -> int:
         """Tokens spent, in and out."""
         return int(self._tokens.spent)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it matters what a call may take: money or tokens are capped."""
+        return self.caps.cost_usd is not None or self.caps.tokens is not None
+
+    def take(self) -> None:
+        """One call that nobody weighs: like :meth:`reserve` and, at its end, :meth:`settle`, at once.
+
+        Raises
+        ------
+        BudgetExceeded : there is no time left, or no call.
+        """
+        if self._capped:
+            if self._started is None:
+                self._started = self._now()
+            self._check()
+        self.calls += 1
 
     async def reserve(self, most: Spending, model: str) -> None:
         """Take one call and the most it may need, or wait while calls in flight may yet turn out cheaper than reserved.
@@ -146,7 +165,7 @@ class Budget:
         """
         if self._started is None:
             self._started = self._now()
-        if self.caps.cost_usd is None and self.caps.tokens is None:
+        if not self.weighs:
             self._take(most)
             return
         if self.caps.cost_usd is not None and most.usd is None:
@@ -168,7 +187,8 @@ class Budget:
     def give_back(self, most: Spending) -> None:
         """The call was never sent."""
         self.calls -= 1
-        self.settle(most, NOTHING)
+        if self.weighs:
+            self.settle(most, NOTHING)
 
     def seconds_left(self) -> float | None:
         """Until the calls under way have to end; ``None``: as long as they take."""
@@ -190,13 +210,16 @@ class Budget:
             await self._settled.wait()
 
     def _take(self, most: Spending) -> None:
+        self._check()
+        self.calls += 1
+        self._money.reserve(most.usd or 0.0)
+        self._tokens.reserve(most.tokens or 0)
+
+    def _check(self) -> None:
         if (left := self.seconds_left()) is not None and left <= 0:
             raise self.no_time()
         if self.caps.calls is not None and self.calls >= self.caps.calls:
             raise self._refuse("llm_max_calls", self.calls, self.caps.calls, f"{self.calls:,} calls were made")
-        self.calls += 1
-        self._money.reserve(most.usd or 0.0)
-        self._tokens.reserve(most.tokens or 0)
 
     def _no_room(self, most: Spending) -> BudgetExceeded:
         limit, tokens = self.caps.cost_usd, self.spent_tokens

@@ -35,7 +35,7 @@ class Caller:
     Parameters
     ----------
     run : the query. model, spec : who answers, and its catalogue entry (name and price).
-    site, function : the call site's label and SQL function, for records.
+    site, function : the call site's label and SQL function, for records. arm : which arm of the site it is ("": its reference).
     cache : reuse and keep answers across queries; without it equal questions are still one call within the query.
     timeout : most seconds that one attempt may take; ``None``: the model's own limit alone.
     """
@@ -50,10 +50,12 @@ class Caller:
         function: str,
         cache: bool = True,
         timeout: float | None = None,
+        arm: str = "",
     ) -> None:
         self.run = run
         self.spec = spec
-        self.progress = run.site(site, function, spec.name)
+        self.progress = run.site(f"{site} by {arm}" if arm else site, function, spec.name)
+        self._site = site
         self._model = model
         self._cache = cache
         self._timeout = timeout
@@ -114,7 +116,7 @@ class Caller:
 
     @cached_property
     def _origin(self) -> Origin:
-        return self.run.origin(self.progress.site)
+        return self.run.origin(self._site)
 
     def _origin_of(self, root: int) -> Origin:
         """Of equals, who is for an older row goes first."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...udfs.models.base import Generate, ModelSpec, Request, Usage
 from ...udfs.models.carbon import carbon_intensity
 from ...udfs.models.energy import (
     SERVER_PUE,
     Energy,
+    Method,
     counted_energy,
     cpu_energy,
     cut_off_energy,
@@ -58,6 +60,19 @@ class CutOff:
     seconds: float
 
 
+Range = tuple[float, float, float]
+NO_JOULES: Range = (0.0, 0.0, 0.0)
+
+
+class Rates(NamedTuple):
+    """Joules (low, mid, high) of an input token that no cache had, an output token, and a unit of the counter."""
+
+    read: Range
+    written: Range
+    counted: Range
+    method: Method
+
+
 class EnergyMeter:
     """Energy of one model's calls under one query's settings.
 
@@ -81,18 +96,26 @@ class EnergyMeter:
         """Whether a counter of this machine says what calls take."""
         return self._counter is not None
 
+    @property
+    def rates(self) -> Rates:
+        """Joules that answered calls take, whatever else they are."""
+        if self.counts:
+            unit = self._of_counter(1.0)
+            return Rates(NO_JOULES, NO_JOULES, unit[:3], unit.method)
+        return Rates(self._tokens.read, self._tokens.written, NO_JOULES, self._tokens.method)
+
     def share(self) -> Share | None:
         """For a call that begins; ``None``: there is no counter."""
         return None if self._counter is None else Share(self._counter)
 
     def answered(self, usage: Usage, share: Share | None) -> Energy | None:
         """Of a call that was answered; ``None``: nobody counted its tokens."""
-        return counted_energy(self._tokens, usage) if share is None else self._counted(share)
+        return counted_energy(self._tokens, usage) if share is None else self.of_share(share)
 
     def unanswered(self, call: CutOff, usage: Usage, share: Share | None) -> Energy | None:
         """Of a call that failed or was cut off."""
         if share is not None:
-            return self._counted(share)
+            return self.of_share(share)
         if usage.tokens_in is not None:
             return counted_energy(self._tokens, usage)
         if isinstance(call.error, RateLimited):  # turned away at the door
@@ -110,7 +133,8 @@ class EnergyMeter:
         """Of tokens not yet spent; ``None``: only a counter will tell."""
         return None if self.counts else self._tokens.of(tokens_in, (tokens_out, tokens_out, tokens_out))
 
-    def _counted(self, share: Share) -> Energy:
+    def of_share(self, share: Share) -> Energy:
+        """Of a call that ends now, by a counter."""
         share.end()
         return self._of_counter(share.amount)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+from ...udfs.models.unavailable import retry_after_of
 from ...udfs.models.wrap.gate import LONGEST_PAUSE_S, Limits, Turn
 from ..errors import ModelError, ModelTimeout, ModelUnavailable
 from ..store.traces import Outcome, StageTrace
@@ -199,20 +200,23 @@ class CallTurn(Job):
     def refused(self, retry_after_s: float | None) -> None:
         """The endpoint wants fewer calls."""
         self._outcome = "refused"
-        slots = self._there.device.slots
-        slots.refused(self.epoch)
-        if retry_after_s and retry_after_s <= LONGEST_PAUSE_S:  # else nobody waits for it: who comes next hears it, too
-            slots.pause(self._gate.dispatcher.clock.now() + retry_after_s)
+        self._there.device.slots.refused(self.epoch)
+        self._pause(retry_after_s)
         self._somebody_there()
 
     def failed(self, error: ModelError) -> None:
         """What it says of the endpoint: of a timeout only what the one call through an open circuit says of it."""
         breaker, now = self._there.device.breaker, self._gate.dispatcher.clock.now()
+        self._pause(retry_after_of(error))
         if isinstance(error, ModelUnavailable) or (isinstance(error, ModelTimeout) and breaker.probing(self)):
             if breaker.failed(self, error, now):
                 self._gate.dispatcher.bar()
         elif not isinstance(error, ModelTimeout) and not error.hopeless:
             self._somebody_there()
+
+    def _pause(self, seconds: float | None) -> None:
+        if seconds and seconds <= LONGEST_PAUSE_S:  # else nobody waits for it: who comes next hears it, too
+            self._there.device.slots.pause(self._gate.dispatcher.clock.now() + seconds)
 
     def _somebody_there(self) -> None:
         breaker = self._there.device.breaker

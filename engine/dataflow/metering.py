@@ -41,6 +41,10 @@ class _Call(NamedTuple):
     started: float
 
 
+_Ticket = tuple[Request, bytes, Phase, Spending, Share | None, Sendings, float]
+"""The same of a call that was answered: as a plain tuple, for of these there are many."""
+
+
 class Meter:
     """The books of one call site.
 
@@ -51,55 +55,63 @@ class Meter:
 
     def __init__(self, run: QueryRun, spec: ModelSpec, progress: SiteProgress) -> None:
         self._run, self._spec, self._progress = run, spec, progress
+        self._budget = run.budget
+        self._timeless = run.budget.caps.seconds is None
         backend = backends().get(spec.provider)
         self._tells = backend is not None and backend.tells
         self._energy = EnergyMeter(spec, run.settings)
-        self._books = Books(run, spec, progress, self._energy.carbon)
+        self._books = Books(run, spec, progress, self._energy)
+        self._counts = self._energy.counts
         self._endpoint = address(spec)
-        # Two askers of one question may ask at once, if its answer suits neither: lists, though nearly always of one.
-        self._taken: dict[bytes, list[Took]] = {}
+        # Of the reply that `send` gave last: who awaits that goes on at once, so it is theirs when they come with it.
+        self._last: _Ticket | None = None
 
     async def send(self, model: Model, request: Request, key: bytes, phase: Phase) -> Reply:
-        """Reserve, call, settle. A call that fails is recorded here; one that is answered by :meth:`record`, once the
-        answer is judged. A call that fails before anything was sent (there is no key, no model file, no slot in time) is no
+        """Reserve and call. A call that fails is settled and recorded here; one that is answered by :meth:`record`, which has
+        to follow without any waiting in between, once the answer is judged. A call that fails before anything was sent (there is no key, no model file, no slot in time) is no
         call.
 
         Raises
         ------
         BudgetExceeded, ProgrammingError : see ``Budget.reserve``. ModelError : the model's.
         """
-        most = self._most(request)
-        await self._run.budget.reserve(most, self._spec.name)
-        self._progress.calls += 1
-        self._progress.calibration += phase == "calibrate"
-        self._progress.in_flight += 1
+        most, progress = await self._reserved(request) if self._budget.weighs else self._taken(), self._progress
+        progress.calls += 1
+        progress.calibration += phase == "calibrate"
+        progress.in_flight += 1
         with counted() as sendings:
-            call = _Call(request, key, phase, most, self._share(sendings), sendings, time.perf_counter())
+            share = self._share(sendings) if self._counts else None
+            started = time.perf_counter()
             try:
-                reply = await self._call(model, request)
+                reply = await (model.call(request) if self._timeless else self._in_time(model, request))
             except (Exception, asyncio.CancelledError) as error:
-                await self._unanswered(error, call)
+                await self._unanswered(error, _Call(request, key, phase, most, share, sendings, started))
                 raise
             finally:
-                self._progress.in_flight -= 1
-                if call.share is not None:
-                    call.share.end()
+                progress.in_flight -= 1
+                if share is not None:
+                    share.end()
         if sendings.count and reply.retries != sendings.count - 1:
             reply = replace(reply, retries=sendings.count - 1)
-        self._answered(reply, call)
+        self._last = (request, key, phase, most, share, sendings, started)
         return reply
 
     def record(
         self, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None, error: str | None = None
     ) -> Saving:
         """Keep the record of an answered call, and its answer."""
-        waiting = self._taken[key]
-        took = waiting.pop(0)
-        if not waiting:
-            del self._taken[key]
-        if answer is not None and took.energy is not None and self._energy.counts:
-            answer = with_energy(answer, took.energy.mid)
-        return self._books.save(key, phase, outcome, reply.usage, took, error, answer)
+        assert self._last is not None, "nothing was sent"
+        ticket, self._last = self._last, None
+        _, _, _, _, share, sendings, started = ticket
+        if self._budget.weighs or sendings.discarded:
+            self._settle(_Call(*ticket), Spending(cost_usd(self._spec, reply.usage).usd, _total(reply.usage)))
+        queued = sendings.last - started if sendings.count else None
+        endpoint = sendings.endpoint or self._endpoint
+        if outcome != "ok":
+            return self._useless(_Call(*ticket), reply, outcome, queued, endpoint, error)
+        if share is not None and answer is not None:
+            answer = with_energy(answer, self._energy.of_share(share).mid)
+        return self._books.add(key, phase, reply, queued, endpoint, None if share is None else share.amount, answer)
 
     def reused(self, usage: Usage, answer: bytes) -> None:
         """An answer was found: nothing is paid, and what is not is noted.
@@ -112,7 +124,17 @@ class Meter:
         if joules is None and not self._energy.counts and (energy := self._energy.answered(usage, None)) is not None:
             joules = energy.mid
         grams = None if joules is None else self._energy.carbon.grams(joules)
+        self._progress.avoided_energy_j += joules or 0.0
         self._run.reuses.add(self._progress, cost_usd(self._spec, usage).usd, joules, grams)
+
+    async def _reserved(self, request: Request) -> Spending:
+        most = self._most(request)
+        await self._budget.reserve(most, self._spec.name)
+        return most
+
+    def _taken(self) -> Spending:
+        self._budget.take()
+        return NOTHING
 
     def _share(self, sendings: Sendings) -> Share | None:
         share = self._energy.share()
@@ -122,10 +144,8 @@ class Meter:
                 share.begin()
         return share
 
-    async def _call(self, model: Model, request: Request) -> Reply:
-        left = self._run.budget.seconds_left()
-        if left is None:
-            return await model.call(request)
+    async def _in_time(self, model: Model, request: Request) -> Reply:
+        left = self._budget.seconds_left()
         limit = asyncio.timeout(left)
         try:
             async with limit:
@@ -133,21 +153,20 @@ class Meter:
         except TimeoutError:
             if not limit.expired():  # the model's own
                 raise
-            raise self._run.budget.no_time() from None
+            raise self._budget.no_time() from None
 
-    def _answered(self, reply: Reply, call: _Call) -> None:
-        cost, sendings = cost_usd(self._spec, reply.usage), call.sendings
-        energy = self._energy.answered(reply.usage, call.share)
-        queued = sendings.last - call.started if sendings.count else None
-        endpoint = sendings.endpoint or self._endpoint
-        took = Took(reply.seconds, queued, reply.retries, cost, energy, endpoint)
-        self._taken.setdefault(call.key, []).append(took)
-        self._settle(call, Spending(cost.usd, _total(reply.usage)))
+    def _useless(
+        self, call: _Call, reply: Reply, outcome: Outcome, queued: float | None, endpoint: str | None, error: str | None
+    ) -> Saving:
+        """Record an answer that is none."""
+        cost, energy = cost_usd(self._spec, reply.usage), self._energy.answered(reply.usage, call.share)
         self._progress.retries += reply.retries
         self._progress.model_seconds += reply.seconds
         self._books.count(reply.usage, cost.usd)
         self._books.count_energy(energy)
         self._run.priced_by(cost.source)
+        took = Took(reply.seconds, queued, reply.retries, cost, energy, endpoint)
+        return self._books.save(call.key, call.phase, outcome, reply.usage, took, error, None)
 
     async def _unanswered(self, error: BaseException, call: _Call) -> None:
         sendings = call.sendings
@@ -169,7 +188,7 @@ class Meter:
 
     def _unsent(self, error: BaseException, call: _Call) -> None:
         """Forget a call that never was."""
-        self._run.budget.give_back(call.most)
+        self._budget.give_back(call.most)
         self._progress.calls -= 1
         self._progress.calibration -= call.phase == "calibrate"
         set_tries(error, 0)
@@ -194,7 +213,8 @@ class Meter:
             if lost.count:
                 paid = self._discarded(lost, call)
                 actual = Spending(_sum(actual.usd, paid.usd), _sum(actual.tokens, paid.tokens))
-        self._run.budget.settle(call.most, actual)
+        if self._budget.weighs:
+            self._budget.settle(call.most, actual)
 
     def _discarded(self, lost: Sendings, call: _Call) -> Spending:
         """Record an attempt that was for nothing."""
@@ -203,7 +223,7 @@ class Meter:
         took = Took(
             seconds, lost.last - call.started, lost.count - 1, cost, energy, lost.endpoint or self._endpoint, True
         )
-        self._run.budget.calls += 1
+        self._budget.calls += 1
         self._progress.calls += 1
         self._progress.discarded += 1
         self._progress.retries += took.retries
@@ -213,10 +233,8 @@ class Meter:
         return Spending(cost.usd, _total(lost.usage))
 
     def _most(self, request: Request) -> Spending:
-        """The most that a request may take; nothing is computed that no cap asks for."""
-        caps = self._run.budget.caps
-        if caps.cost_usd is None and caps.tokens is None:
-            return NOTHING
+        """The most that a request may take, where anything is capped."""
+        caps = self._budget.caps
         tokens = most_tokens(request)
         usd = estimate_usd(self._spec, *tokens).usd if caps.cost_usd is not None else 0.0
         return Spending(usd, sum(tokens))

@@ -21,6 +21,7 @@ class SiteProgress:
     tokens_in, tokens_out : as counted by the server. cost_usd : money of priced calls; unpriced : calls of unknown price.
     energy_j_low, energy_j, energy_j_high : joules, at least, likeliest and at most. co2_g : grams of CO₂ equivalent, likeliest.
     energy_method : how they were found last. unmetered : calls of unknown energy.
+    avoided_energy_j : likeliest joules that answers found in the store would have taken, as far as anybody knows.
     model_seconds : sum of the calls' own wall times.
     notes : what the task says of itself (threshold in use, …).
     rows_total : rows that will reach it, where somebody knows or guesses; total_is_exact : which of the two.
@@ -52,6 +53,7 @@ class SiteProgress:
     co2_g: float = 0.0
     energy_method: str = ""
     unmetered: int = 0
+    avoided_energy_j: float = 0.0
     notes: dict[str, str] = field(default_factory=dict)
     rows_total: int | None = None
     total_is_exact: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..store import Store
 from ..store.files import held_elsewhere
-from ..store.records import CallRecord
+from ..store.tariffs import Recorded
 
 MOST_SAVES = 512
 Deliver = Callable[["list[Saving]", BaseException | None], None]
@@ -18,7 +18,7 @@ class Saving:
 
     __slots__ = ("_waiter", "answer", "done", "error", "record")
 
-    def __init__(self, record: CallRecord, answer: bytes | None) -> None:
+    def __init__(self, record: Recorded, answer: bytes | None) -> None:
         self.record, self.answer = record, answer
         self.done = False
         self.error: BaseException | None = None
@@ -65,9 +65,14 @@ class Saves:
     def __init__(self, store: Store, ttl_s: float | None = None) -> None:
         self._store, self._ttl_s = store, ttl_s
         self._waiting: list[Saving] = []
+        self._due: list[Callable[[], object]] = []
         self._busy = False
 
-    def save(self, record: CallRecord, answer: bytes | None) -> Saving:
+    def before(self, work: Callable[[], object]) -> None:
+        """Have something done once, before what was saved now is durable: what is worked out for many calls together."""
+        self._due.append(work)
+
+    def save(self, record: Recorded, answer: bytes | None) -> Saving:
         """Keep a call's record, and its answer if there is one to keep."""
         saving = Saving(record, answer)
         self._waiting.append(saving)
@@ -78,6 +83,9 @@ class Saves:
         return saving
 
     def _flush(self) -> None:
+        due, self._due = self._due, []
+        for work in due:
+            work()
         batch, self._waiting = self._waiting[:MOST_SAVES], self._waiting[MOST_SAVES:]
         self._write(batch, self._deliver)
 

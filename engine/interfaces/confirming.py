@@ -57,4 +57,4 @@ def confirm(
 def _ceiling(session: Session, planned: Planned, variables: dict[str, Any]) -> Ceiling:
     with session.duck.seeing(variables):
         run = QueryRun(session.store, session.settings)
-        return ceiling(session.duck, planned.plan, Stages(run, session.models), session.models)
+        return ceiling(session.duck, planned.plan, run, Stages(run, session.models), session.models)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import weakref
@@ -22,17 +21,19 @@ from ..physical.duck import Duck
 from ..physical.estimates import Explained
 from ..physical.python_names import variables_of_caller
 from ..physical.spool import RowSpool
+from ..physical.stopping import check
 from ..session import Parameters, Planned, Session
 from ..settings import Settings
 from ..sql.statements import Explain, split_statements
 from ..store import Store
+from .at_exit import close_at_exit
 from .confirming import Confirm, confirm
 from .dbapi import Cursor
 from .executed import Executed, Fetchable, can_stream, only_changes
 from .native_kinds import has_rows, is_lazy
 from .reading import Listener, Reading
 from .result import NativeResult, Result, TextResult, plain_wait
-from .semantic_result import SemanticResult
+from .semantic_result import SemanticResult, stands
 from .store_place import StorePlace, store_place
 from .translate import translate, translated
 from .waiting import Waiting
@@ -84,16 +85,6 @@ def connect(
             raise
 
 
-_open: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    # What the interpreter tears down unclosed, DuckDB's binding reports as leaked, object by object.
-    for connection in list(_open):
-        connection.close()
-
-
 class Connection:
     """A database with semantic SQL (PEP 249's Connection, and more).
 
@@ -126,7 +117,7 @@ class Connection:
         self.sees_variables = True
         self.confirm: Confirm | None = None
         self._watchers = Watchers()
-        _open.add(self)
+        close_at_exit(self)
 
     # --- queries ------------------------------------------------------------------------------------------------
 
@@ -159,14 +150,21 @@ class Connection:
         if params is not None and not isinstance(params, Mapping):
             params = list(params)
         variables = variables_of_caller(query) if self.sees_variables else {}
-        with self._lock, self._open_session().duck.seeing(variables):
+        with self._lock, (duck := self._open_session().duck).seeing(variables):
             pieces = self.statements(query) if params is None else [query]
-            result: N | Result | None = None
-            for piece in pieces:
-                if isinstance(result, SemanticResult):
-                    result.arrow()
-                result = self._one(piece, params, variables, native)
-            return result
+            work = partial(self._all, pieces, params, variables, native)
+            return self._waiting.steps(work, duck.interrupt, done=stands)
+
+    def _all(
+        self, pieces: Sequence[str], params: Parameters, variables: dict[str, Any], native: Native[N]
+    ) -> N | Result | None:
+        result: N | Result | None = None
+        for piece in pieces:
+            check()
+            if isinstance(result, SemanticResult):
+                result.arrow()
+            result = self._one(piece, params, variables, native)
+        return result
 
     def execute(self, query: str, params: Parameters = None) -> Cursor:
         """``cursor().execute(…)``."""
@@ -197,6 +195,7 @@ class Connection:
         session = self._open_session()
         with translated():
             prepared = session.prepare(query, params)
+            check()
             if isinstance(prepared, str):
                 return native(session.duck, prepared, params, variables)
             if isinstance(prepared, Planned):
@@ -343,7 +342,10 @@ class Connection:
     # --- life ---------------------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
-        """Stop the statements that are being waited for, from any thread; who waits gets ``Interrupted``."""
+        """Stop the statement that is under way, from planning to its last row, from any thread; who waits gets ``Interrupted``.
+
+        So does who reads on in a result of semantic functions that is half read. What begins later is not stopped.
+        """
         self._waiting.interrupt()
 
     def commit(self) -> None:

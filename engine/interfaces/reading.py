@@ -14,6 +14,7 @@ from ..dataflow.progress import QueryProgress
 from ..errors import Error, InterfaceError, InternalError, Interrupted, NotSupportedError
 from ..physical.duck import Duck
 from ..physical.spool import Spool
+from ..physical.stopping import STOPPED
 from ..session import Execution
 from .rows import Row
 from .translate import translate, translated
@@ -22,7 +23,6 @@ from .waiting import Waiting
 
 T = TypeVar("T")
 Listener = Callable[[QueryProgress], None]
-STOPPED = "The query was stopped. Answers already received are kept."
 
 
 class Reading:
@@ -49,11 +49,17 @@ class Reading:
         self._over: BaseException | None = None
         self._started = self._ended = self._kept_given = self._closed = False
         self._closing = threading.RLock()
+        self._unwatch: Callable[[], None] = _nothing
 
     @property
     def closed(self) -> bool:
         """Whether it holds nothing any more."""
         return self._closed
+
+    @property
+    def begun(self) -> bool:
+        """Whether somebody has looked at its rows."""
+        return self._opened is not None or self._over is not None
 
     @property
     def complete(self) -> bool:
@@ -125,6 +131,7 @@ class Reading:
             if self._closed:
                 return
             self._closed = True
+            self._unwatch()
             if not self._ended and self._over is None:
                 self._over = why or InterfaceError("The result is closed.")
             try:
@@ -144,6 +151,7 @@ class Reading:
         if self._opened is None:
             if self._over is not None:
                 raise self._over
+            self._unwatch = self._waiting.watch(self.stop)
             self._opened = self._wait(self._start)
         return self._opened
 
@@ -163,6 +171,7 @@ class Reading:
         if self._over is not None:
             raise self._over
         try:
+            self.execution.run.check()  # somebody stopped it while nobody read
             with translated():
                 return self._waiting.wait(work, self.stop, self._tell)
         except KeyboardInterrupt:
@@ -193,6 +202,10 @@ class Reading:
     def _tell(self) -> None:
         if self._listener is not None:
             self._listener(self.execution.run.progress)
+
+
+def _nothing() -> None:
+    """Nobody watches it."""
 
 
 def _ours(error: BaseException) -> Error:

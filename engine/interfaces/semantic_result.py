@@ -41,6 +41,11 @@ class SemanticResult:
         return self._reading.execution.run.notices
 
     @property
+    def begun(self) -> bool:
+        """Whether somebody has looked at its rows."""
+        return self._reading.begun
+
+    @property
     def reads(self) -> bool:
         """Whether it is a query, or has RETURNING."""
         return self._reading.execution.planned.returns_rows or self.columns != ["Count"]
@@ -115,3 +120,8 @@ class SemanticResult:
     def __del__(self) -> None:
         if (reading := getattr(self, "_reading", None)) is not None and not reading.closed:
             close_later(reading.close)
+
+
+def stands(result: object) -> bool:
+    """Whether a result is given out although somebody stopped its statement meanwhile: not one that has yet to ask models."""
+    return not isinstance(result, SemanticResult) or result.begun

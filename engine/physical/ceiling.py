@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from ...optimizer.context import Measured, NoStatistics
 from ...optimizer.cost.estimate import GUARD_SELECTIVITY, NodeEstimate, estimate
 from ...udfs.models.base import Generate
+from ..dataflow.run import QueryRun
 from ..errors import Error
 from ..plan.nodes import Call, Demand, Filter, Plan, Relation, SemanticCall
 from ..plan.render import nodes_with_paths
 from ..plan.walk import calls, transform_up, walk
 from .duck import Duck
-from .estimates import calibrations_of, price_of, samples_of
+from .estimates import Calibration, calibrations_of, price_of, samples_of
+from .first_run_cost import A_MILLION, most_usd
 from .model_pool import ModelPool
 from .stages import Stages
-
-A_MILLION = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,26 @@ class Ceiling:
         return ", and ".join(parts)
 
 
-def ceiling(duck: Duck, plan: Relation, stages: Stages, pool: ModelPool) -> Ceiling:
-    """Estimate upwards; nothing is asked of a model."""
+def ceiling(duck: Duck, plan: Relation, run: QueryRun, stages: Stages, pool: ModelPool) -> Ceiling:
+    """Estimate upwards; nothing is asked of a model.
+
+    Parameters
+    ----------
+    run : a query that asks nothing, of the same settings.
+    """
     widest = _unfiltered(plan)
     price = price_of(pool)
     figures = estimate(widest, samples_of(duck, widest, stages), price, _Longest(stages))
     extra = calibrations_of(figures, widest, stages, price)
     usd, unpriced, unmeasured = 0.0, dict[str, None](), dict[str, None]()
-    found = [(n.call, figures.get(p), extra.get(p)) for p, n in nodes_with_paths(widest) if isinstance(n, Call)]
-    found += [(call, None, None) for call in _embedded(widest)]
-    for call, figure, calibration in found:
-        model, money = str(call.options["model"]), _money(call, figure)
+    nodes = [(p, n.call) for p, n in nodes_with_paths(widest) if isinstance(n, Call)]
+    found = [(call, _money(call, figures.get(p), extra.get(p))) for p, call in nodes]
+    known = most_usd(duck, plan, run, stages, price)
+    found += [(call, known.get(call.output.name)) for call in _embedded(widest)]
+    for call, money in found:
+        model = str(call.options["model"])
         if money is not None:
-            usd += money + ((calibration.money or 0.0) if calibration else 0.0)
+            usd += money
         elif (most := price(model, A_MILLION, A_MILLION)) is None:
             unpriced[model] = None
         elif most > 0:
@@ -78,10 +85,11 @@ def ceiling(duck: Duck, plan: Relation, stages: Stages, pool: ModelPool) -> Ceil
     return Ceiling(usd, tuple(unpriced), tuple(unmeasured))
 
 
-def _money(call: SemanticCall, figure: NodeEstimate | None) -> float | None:
+def _money(call: SemanticCall, figure: NodeEstimate | None, calibration: Calibration | None) -> float | None:
     if figure is None or figure.money is None:
         return None
-    return figure.money.value / (GUARD_SELECTIVITY if call.guard is not None else 1.0)
+    preparing = (calibration.money or 0.0) if calibration else 0.0
+    return figure.money.value / (GUARD_SELECTIVITY if call.guard is not None else 1.0) + preparing
 
 
 def _unfiltered(plan: Relation) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from typing import Any
 from ...optimizer.context import NoStatistics
 from ..plan.nodes import Source
 from .duck import Duck
+from .read_again import read_again
 
 _WORD = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
 _TABLE = re.compile(rf"\s*({_WORD}(?:\s*\.\s*{_WORD})*)(?:\s+(?:AS\s+)?({_WORD}))?\s*", re.IGNORECASE)
-_FILE = re.compile(rf"\s*(?:read_\w+\s*\(\s*)?'[^']*'\s*\)?(?:\s+(?:AS\s+)?{_WORD})?\s*", re.IGNORECASE)
 _PARTS = re.compile(_WORD)
+_NAMED = ("table_name", "schema_name", "database_name")
 _HERE = ("schema_name IN (SELECT unnest(current_schemas(true)))", "database_name IN (current_database(), 'temp')")
 """Where a name of one part is looked up, and one of two."""
 
@@ -43,8 +45,19 @@ class DeclaredKeys(NoStatistics):
         return "rowid" in named or any(key <= named for key in self._keys(table))
 
     def rereadable(self, source: Source) -> bool:
-        """Whether a second look finds the same rows: a table, or files."""
-        return _FILE.fullmatch(source.from_sql) is not None or self._table(source) is not None
+        """Whether a second look finds the same rows: tables, files, and joins of these."""
+        if source.prelude or source.inputs or not source.from_sql or self.of_session(source.from_sql):
+            return False
+        parse = self.duck.execute("SELECT json_serialize_sql(?)", [f"SELECT 1 FROM {source.from_sql}"])
+        parsed = json.loads(parse.fetchall()[0][0])
+        if parsed["error"]:
+            return False
+        query = parsed["statements"][0]["node"]
+        return not query["sample"] and read_again(query["from_table"], self._is_table)
+
+    def _is_table(self, path: tuple[str, ...]) -> bool | None:
+        found = self._found(path) if len(path) <= len(_NAMED) else []
+        return len(found) == 1 and found[0][3] == "t" if found else None
 
     def of_session(self, sql: str) -> bool:
         """Whether it names what the user made, or the session."""
@@ -54,15 +67,18 @@ class DeclaredKeys(NoStatistics):
         match = _TABLE.fullmatch(source.from_sql)
         if match is None or source.prelude or source.inputs:
             return None
-        names = _words(match[1])
+        found = self._found(_words(match[1]))
+        return tuple(found[0][:3]) if len(found) == 1 and found[0][3] == "t" else None
+
+    def _found(self, names: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The tables and views of a name, and which of the two each is."""
         # A name that is found elsewhere may be that of a Python variable.
         here = " AND ".join(_HERE[len(names) - 1 :]) or "true"
-        found = self._look(
+        return self._look(
             "SELECT * FROM (SELECT database_name, schema_name, table_name, 't' FROM duckdb_tables() "
             f"UNION ALL SELECT database_name, schema_name, view_name, 'v' FROM duckdb_views()) WHERE {here}",
             names,
         )
-        return tuple(found[0][:3]) if len(found) == 1 and found[0][3] == "t" else None
 
     def _keys(self, table: tuple[str, ...]) -> list[frozenset[str]]:
         rows = self._look(
@@ -75,8 +91,7 @@ class DeclaredKeys(NoStatistics):
 
     def _look(self, catalogue: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
         """Entries of the catalogue whose full name ends like this."""
-        columns = ("table_name", "schema_name", "database_name")
-        wanted = " AND ".join(f"lower({column}) = ?" for column, _ in zip(columns, names, strict=False))
+        wanted = " AND ".join(f"lower({column}) = ?" for column, _ in zip(_NAMED, names, strict=False))
         values = [name.lower() for name in reversed(names)]
         return self.duck.execute(f"FROM ({catalogue}) WHERE {wanted}", values).fetchall()
 

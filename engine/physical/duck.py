@@ -20,19 +20,18 @@ import pyarrow as pa
 from .carried import carrying, restoring
 from .private import PrivateConnections
 from .python_names import call_seeing
+from .sized_reader import GRAIN, SizedReader
 from .spool import OpenResult, Row, RowSpool, Spool
+from .stopping import check, heard
+from .user_functions import UserFunctions
 
 ROWS_PER_BATCH = 2048
 """DuckDB's own vector size: the granule at which a lazy source is read."""
 
-# Words before a parenthesis; names that begin with two underscores are ours.
-_CALLED = re.compile(r'(?<!\w)(?!__)(\w+)"?\s*\(')
-_NOT_CALLED = frozenset((
-    "AND", "AS", "BY", "CASE", "CAST", "DISTINCT", "ELSE", "EXISTS", "FROM", "IN", "NOT", "ON", "OR", "SELECT", "THEN",
-    "TRY_CAST", "USING", "VALUES", "WHEN", "WHERE",
-))  # fmt: skip
-
 # Functions and words whose value is the session's or the transaction's.
+_aggregates: dict[tuple[tuple[str, ...], ...], frozenset[str]] = {}
+"""By the extensions that are loaded: listing functions takes longer than planning a query."""
+
 _OF_SESSION = frozenset((
     "CURRENT_CATALOG", "CURRENT_CONNECTION_ID", "CURRENT_DATABASE", "CURRENT_DATE", "CURRENT_LOCALTIME",
     "CURRENT_LOCALTIMESTAMP", "CURRENT_QUERY", "CURRENT_QUERY_ID", "CURRENT_SCHEMA", "CURRENT_SCHEMAS", "CURRENT_SETTING",
@@ -70,7 +69,7 @@ class Duck:
         self._unwanted: deque[Callable[[], object]] = deque()
         self._functions: dict[str, object] = {}
         self._private = PrivateConnections(lambda sql: self.execute(sql).fetchall())
-        self._redefined: frozenset[str] | None = None
+        self._user_functions = UserFunctions(self.native, connection)
         self._thread = threading.local()
 
     # --- turns --------------------------------------------------------------------------------------------------
@@ -107,7 +106,8 @@ class Duck:
             variables[name] = table
 
     def native(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Call something of DuckDB's on the freed connection."""
+        """Call something of DuckDB's on the freed connection. Raises Interrupted where this thread's work was stopped."""
+        check()
         with self.lock:
             self.settle()
             return self._call(method, *arguments, **named)
@@ -162,22 +162,25 @@ class Duck:
         return rows[0][0] if rows else None
 
     def aggregates(self) -> frozenset[str]:
-        """Names of aggregate functions, upper case."""
-        return self._function_names("function_type = 'aggregate'")
+        """Names of aggregate functions, upper case. Only DuckDB and its extensions bring any."""
+        loaded = tuple(
+            self.execute("SELECT extension_name FROM duckdb_extensions() WHERE loaded ORDER BY 1").fetchall()
+        )
+        if loaded not in _aggregates:
+            rows = self.execute(
+                "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"
+            )
+            _aggregates[loaded] = frozenset(r[0].upper() for r in rows.fetchall())
+        return _aggregates[loaded]
 
     def redefined(self) -> frozenset[str]:
         """Macros and functions of the user, upper case: an expression that names one needs the user's connection."""
-        if self._redefined is None:
-            self._redefined = self._function_names("NOT internal")
-        return self._redefined
+        return self._user_functions.listed()
 
     def names_redefined(self, sql: str) -> bool:
         """Whether a text names a macro or function of the user, or one that tells of the user's session."""
-        if not _OF_SESSION.isdisjoint(re.findall(r"\w+", sql.upper())):
-            return True
-        called = frozenset(_CALLED.findall(sql.upper())) - _NOT_CALLED
-        # DuckDB takes long to list its functions, and most texts call none.
-        return bool(called) and bool(called & self.redefined())
+        of_session = not _OF_SESSION.isdisjoint(re.findall(r"\w+", sql.upper()))
+        return of_session or self._user_functions.called(sql)
 
     # --- what our statements read -------------------------------------------------------------------------------
 
@@ -237,7 +240,7 @@ class Duck:
         """A statement begins: settings and functions may have changed since the last one."""
         with self.lock:
             self._private.refresh()
-        self._redefined = None
+        self._user_functions.refresh()
 
     def interrupt(self) -> None:
         """Stop what the user's connection is doing."""
@@ -251,7 +254,8 @@ class Duck:
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return call_seeing(getattr(self._thread, "variables", None) or {}, method, *arguments, **named)
+        with heard():
+            return call_seeing(getattr(self._thread, "variables", None) or {}, method, *arguments, **named)
 
     def _later(self, actions: Sequence[Callable[[], object]]) -> None:
         self._unwanted.extend(actions)
@@ -290,11 +294,6 @@ class Duck:
             del self._functions[name]
             self.connection.remove_function(name)
 
-    def _function_names(self, condition: str) -> frozenset[str]:
-        # Upper-cased here: ``upper`` may be what the user redefined.
-        rows = self.execute(f"SELECT DISTINCT function_name FROM duckdb_functions() WHERE {condition}")
-        return frozenset(r[0].upper() for r in rows.fetchall())
-
 
 def spooled(relation: duckdb.DuckDBPyRelation) -> Spool:
     """Run a relation and stream its rows, in types that survive Arrow (see :mod:`.carried`)."""
@@ -302,7 +301,7 @@ def spooled(relation: duckdb.DuckDBPyRelation) -> Spool:
     carried = carrying(names, types, "__result")
     travelling = relation if carried is None else relation.query("__result", carried)
     assert travelling is not None  # a SELECT
-    return Spool(travelling.to_arrow_reader(ROWS_PER_BATCH), names, types)
+    return Spool(SizedReader(travelling.to_arrow_reader(GRAIN), ROWS_PER_BATCH), names, types)
 
 
 def _raw(name: str) -> str:

@@ -16,7 +16,8 @@ from .stages import Stages
 
 @dataclass(frozen=True, slots=True)
 class EnergyFigures:
-    """Joules and grams of CO₂ equivalent of some calls. ``unknown``: calls of which nothing is known are not in it."""
+    """Joules and grams of CO₂ equivalent of some calls. ``unknown``: calls of which nothing is known are not in it.
+    ``avoided_energy_j``: what answers that were found would have taken."""
 
     energy_j_low: float
     energy_j: float
@@ -24,6 +25,7 @@ class EnergyFigures:
     co2_g: float
     methods: tuple[str, ...]
     unknown: bool = False
+    avoided_energy_j: float = 0.0
 
     def line(self) -> str:
         """For people.
@@ -31,11 +33,12 @@ class EnergyFigures:
         >>> EnergyFigures(1.0, 7.25, 12.0, 0.001, ("table",)).line()
         'energy≈7.2 J (1 to 12, table) CO2e≈0.001 g'
         """
+        avoided = f" avoided≈{_rounded(self.avoided_energy_j)} J" if self.avoided_energy_j else ""
         if not self.methods:
-            return "energy unknown" if self.unknown else "energy≈0 J"
+            return ("energy unknown" if self.unknown else "energy≈0 J") + avoided
         spread = f"{_rounded(self.energy_j_low)} to {_rounded(self.energy_j_high)}, {', '.join(self.methods)}"
         aside = " and more that is unknown" if self.unknown else ""
-        return f"energy≈{_rounded(self.energy_j)} J ({spread}){aside} CO2e≈{_rounded(self.co2_g)} g"
+        return f"energy≈{_rounded(self.energy_j)} J ({spread}){aside} CO2e≈{_rounded(self.co2_g)} g{avoided}"
 
     def json(self) -> dict[str, Any]:
         """For programs."""
@@ -61,7 +64,7 @@ def energy_of(
         sites = progress.sites
         ran = {path: _actual(sites[call.site]) for path, call in asked.items() if call.site in sites}
         # Calls that stay in the text have no node, but a place in the sum.
-        found = [_actual(site) for site in sites.values() if site.calls]
+        found = [_actual(site) for site in sites.values() if site.calls or site.avoided_energy_j]
         return ran, _total(found) if found else None
     expected: dict[Path, EnergyFigures] = {}
     for path, call in asked.items():
@@ -86,8 +89,9 @@ def _expected(
 def _actual(site: SiteProgress) -> EnergyFigures:
     methods = (site.energy_method,) if site.energy_method else ()
     return EnergyFigures(
-        site.energy_j_low, site.energy_j, site.energy_j_high, site.co2_g, methods, unknown=site.unmetered > 0
-    )
+        site.energy_j_low, site.energy_j, site.energy_j_high, site.co2_g, methods, site.unmetered > 0,
+        site.avoided_energy_j,
+    )  # fmt: skip
 
 
 def _total(calls: Collection[EnergyFigures], *, unknown: bool = False) -> EnergyFigures:
@@ -99,6 +103,7 @@ def _total(calls: Collection[EnergyFigures], *, unknown: bool = False) -> Energy
         sum(figures.co2_g for figures in calls),
         tuple(methods),
         unknown or any(figures.unknown for figures in calls),
+        sum(figures.avoided_energy_j for figures in calls),
     )
 
 

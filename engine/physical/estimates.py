@@ -18,6 +18,7 @@ from ..dataflow.progress import QueryProgress, SiteProgress
 from ..plan.nodes import Call, Plan, Relation, SemanticCall
 from ..plan.render import Path, nodes_with_paths, render, to_json
 from ..plan.walk import calls, names
+from .arm_notes import arm_lines
 from .declared_keys import DeclaredKeys
 from .duck import Duck
 from .energy_notes import energy_of
@@ -88,7 +89,7 @@ def calibrations_of(
             continue
         requests = stages.stage(node.call).task.preparation()
         if requests:
-            tokens = sum(map(_characters, requests)) / CHARACTERS_PER_TOKEN
+            tokens = sum(map(characters, requests)) / CHARACTERS_PER_TOKEN
             found[path] = Calibration(
                 len(requests), tokens, price(str(node.call.options["model"]), tokens, float(len(requests)))
             )
@@ -215,7 +216,7 @@ def _requests(inputs: list[tuple[Any, ...]], call: SemanticCall, stages: Stages)
 
 
 def _mean_tokens(requests: Sequence[Sequence[Request]]) -> float:
-    sizes = [sum(map(_characters, asked_of)) for asked_of in requests]
+    sizes = [sum(map(characters, asked_of)) for asked_of in requests]
     return sum(sizes) / len(sizes) / CHARACTERS_PER_TOKEN if sizes else 0.0
 
 
@@ -223,12 +224,13 @@ def _shares(requests: Sequence[Generate]) -> tuple[float, float]:
     """Mean tokens of a row's own text, and tokens that come once for all."""
     if not requests:
         return 0.0, 0.0
-    whole = _characters(together(requests).request)
+    whole = characters(together(requests).request)
     once = len(instruction(requests[0]))
     return (whole - once) / len(requests) / CHARACTERS_PER_TOKEN, once / CHARACTERS_PER_TOKEN
 
 
-def _characters(request: Request) -> int:
+def characters(request: Request) -> int:
+    """What is sent of a request."""
     match request:
         case Generate():
             return len(request.system) + len(request.user)
@@ -258,6 +260,8 @@ def _notes(
         lines = [f"estimated: {line}" for line in lines] + [f"actual: {_actual(site)}"] if site is not None else lines
         noted = dict(stages.stage(node.call).task.notes()) | (dict(site.notes) if site is not None else {})
         lines += [f"{key}: {value}" for key, value in noted.items()]
+        if (armed := stages.stage(node.call).armed) is not None:
+            lines += arm_lines(armed, stages.stage(node.call).call, ran=site is not None)
         if (batching := stages.stage(node.call).batching) is not None:
             lines.append(f"rows a prompt: {batching.size.note(shared.get(node.call.site))}")
     return lines

@@ -25,7 +25,8 @@ from .estimates import cardinality
 from .fragments import over, plain_columns, relational_sql
 from .nested.pipes import Below, NestedPipes
 from .nested.possible import early, nests, not_nested
-from .operators.call import CallStage, run_call
+from .operators.call import run_call
+from .operators.call_stage import CallStage
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.kept import for_demand
 from .operators.leaving import AsAnswered, InOrder
@@ -36,6 +37,7 @@ from .partial import Partial
 from .pipe import Batches, Pipe
 from .plan_graph import stage_graph
 from .prefetch import prefetch
+from .projection import projection_sql
 from .slices import sliced
 from .stages import Stages
 from .travel import restored, travelling
@@ -50,12 +52,15 @@ class Executor:
         self._lookups = Lookups(duck, run, stages)
         self._partial = Partial(run, None)
         self._source: CountedReader | None = None
+        self._counts = False
         self._bare: list[duckdb.DuckDBPyConnection] = []
 
     def read(self, plan: Relation) -> Spool:
         """Open the result of a whole plan."""
         self._partial = Partial(self._run, plan)
         self._run.graph = stage_graph(plan)
+        # What arms may save depends on how many rows there are.
+        self._counts = self._run.progress.watched or any(node.call.arms is not None for node in calls(plan))
         return self._read(plan)
 
     def _read(self, plan: Relation) -> Spool:
@@ -70,6 +75,9 @@ class Executor:
         pipe = Pipe(pipe.schema, self._partial.result(pipe.batches))
         if (renamed := plain_columns(plan)) is not None:
             return self._renamed(pipe, renamed, plan)
+        if (projected := projection_sql(plan)) is not None:
+            made = self._each(projected, pipe, None)
+            return self._renamed(made, tuple(made.schema.names), plan)
         bare = self._duck.bare()
         bare.execute("SET streaming_buffer_size = '1B'")
         bare.register("__raw", to_reader(pipe.schema, pipe.batches, self._run))
@@ -133,7 +141,7 @@ class Executor:
     def _opened(self, sql: str, leaf: Source | Relation) -> Pipe:
         """A text without calls, whose leaf's inputs are to be had first."""
         self._have(leaf.inputs)
-        expected = int(cardinality(self._duck, sql).value) if self._run.progress.watched else None
+        expected = int(cardinality(self._duck, sql).value) if self._counts else None
         spool = self._duck.open(sql)
         self._source = CountedReader(spool, expected)
         return Pipe(spool.schema, self._partial.source(self._source, self._duck.interrupt))
@@ -199,6 +207,10 @@ class Executor:
         sql = travelling(sql, plan)
         if any(isinstance(n, Sort) for n in nodes) or not self._binds(sql, pipe.schema):
             return self._barrier(sql, pipe)
+        return self._each(sql, pipe, wanted)
+
+    def _each(self, sql: str, pipe: Pipe, wanted: Wanted | None) -> Pipe:
+        """The text applied to each batch."""
         query = BatchQuery(self._duck.bare(), sql)
         schema = query.apply(pa.RecordBatch.from_pylist([], schema=pipe.schema)).schema
         return Pipe(schema, run_fragment(pipe.batches, query, for_demand(wanted)), pipe.free)

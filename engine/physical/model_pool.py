@@ -150,6 +150,19 @@ class ModelPool:
         """What a model can do."""
         return self.open(name)[0].capabilities
 
+    def candidates(self) -> tuple[str, ...]:
+        """Models that may answer for others (``llm_candidate_models``).
+
+        Raises
+        ------
+        BindError : the setting names a model that does not exist.
+        """
+        asked = [name.strip() for name in self._settings.llm_candidate_models.split(",") if name.strip()]
+        if asked:
+            return tuple(self.find(name).name for name in asked)
+        own = dict.fromkeys((*(m.name for m in self._store.models()), *self._registered))
+        return tuple(name for name in own if self.capabilities(name).generates)
+
     def close(self) -> None:
         """Let go of what this connection opened; the last one closes the model."""
         with self._lock:

@@ -15,10 +15,11 @@ import duckdb
 from ..dataflow.run import QueryRun
 from ..plan.nodes import Relation
 from .duck import Duck
-from .embedded import Lookup, wait_on_loop
+from .embedded import Lookup, Lookups, wait_on_loop
 from .inputs import Inputs
 from .prefetch_asking import Remembered, ask_all
 from .prefetch_plan import refusal
+from .stages import Stages
 
 
 def prefetch(duck: Duck, run: QueryRun, plan: Relation, lookups: Sequence[Lookup]) -> None:
@@ -37,24 +38,39 @@ def prefetch(duck: Duck, run: QueryRun, plan: Relation, lookups: Sequence[Lookup
     if refused:
         return
     found = _first_run(duck, run, plan.first_run.sql, lookups)
-    for lookup, inputs in zip(lookups, found, strict=True):
+    for lookup, inputs in zip(lookups, found or (), strict=found is not None):
         if len(inputs):
             outcomes = wait_on_loop(partial(ask_all, inputs, lookup.stage, run), run)
-            lookup.stage = replace(lookup.stage, task=Remembered(lookup.stage.task, outcomes))
+            lookup.stage = replace(
+                lookup.stage, task=Remembered(lookup.stage.task, outcomes, lookup.stage.caller.progress)
+            )
 
 
-def _first_run(duck: Duck, run: QueryRun, sql: str, lookups: Sequence[Lookup]) -> list[Inputs]:
-    """The inputs of each look-up."""
+def found_beforehand(duck: Duck, run: QueryRun, plan: Relation, stages: Stages) -> list[Inputs] | None:
+    """The inputs of each embedded call, for an estimate: nobody is asked. ``None``: they cannot be known before it runs."""
+    lookups = Lookups(duck, run, stages)
+    try:
+        lookups.register(plan.embedded)
+        return None if refusal(duck, plan) else _first_run(duck, run, plan.first_run.sql, lookups.made)
+    finally:
+        lookups.unregister()
+
+
+def _first_run(duck: Duck, run: QueryRun, sql: str, lookups: Sequence[Lookup]) -> list[Inputs] | None:
+    """The inputs of each look-up; ``None``: it fails."""
     found = [Inputs() for _ in lookups]
     for lookup, inputs in zip(lookups, found, strict=True):
         lookup.found = inputs
     try:
         for _ in duck.open(sql):
             pass
+    except duckdb.InterruptException:
+        run.check()
+        raise
     except duckdb.Error:
         run.check()
         if not any(inputs.full for inputs in found):
-            return [Inputs() for _ in lookups]  # NULL for an answer may be an error where the answer is none
+            return None  # NULL for an answer may be an error where the answer is none
     finally:
         for lookup in lookups:
             lookup.found = None

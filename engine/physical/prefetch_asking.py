@@ -15,10 +15,12 @@ from typing import Any
 
 from ...udfs.models.base import Request
 from ...udfs.spec import Ask, Emit, Task
+from ..dataflow.progress import SiteProgress
 from ..dataflow.run import QueryRun
 from ..errors import BudgetExceeded, Interrupted, ModelUnavailable
 from .operators.answers import ENOUGH_ROWS
-from .operators.call import WINDOW_FACTOR, CallStage
+from .operators.call import WINDOW_FACTOR
+from .operators.call_stage import CallStage
 from .operators.questions import Question, Questions, key_of, weigh
 from .row_batches import Input, RowBatcher
 
@@ -41,19 +43,28 @@ class Outcomes:
 
 
 class Remembered:
-    """A task that knows some answers already. It asks for the others."""
+    """A task that knows some answers already. It asks for the others.
 
-    def __init__(self, task: Task, outcomes: Outcomes) -> None:
-        self._task, self._outcomes = task, outcomes
+    Parameters
+    ----------
+    progress : where a row is counted whose answer another row had first.
+    """
+
+    def __init__(self, task: Task, outcomes: Outcomes, progress: SiteProgress) -> None:
+        self._task, self._outcomes, self._progress = task, outcomes, progress
+        self._used: set[str | bytes] = set()
 
     async def run(self, row: Sequence[Any], ask: Ask) -> Any:
         """The value for one row."""
-        outcome = self._outcomes.known.get(key_of(row))
+        key = key_of(row)
+        outcome = self._outcomes.known.get(key)
         if outcome is None:
             return await self._task.run(row, ask)
         value, error = outcome
         if error is not None:
             raise error.with_traceback(None)
+        self._progress.shared += key in self._used
+        self._used.add(key)
         return value
 
     async def prepare(self, ask: Ask) -> None:

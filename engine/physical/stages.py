@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
+from ...optimizer.search.chooser import Chooser
+from ...optimizer.search.loss import LossBudget
 from ...udfs.functions import functions
 from ...udfs.models.base import Model, ModelSpec
 from ...udfs.spec import Arguments, Task
 from ..dataflow.caller import Caller
 from ..dataflow.run import QueryRun
-from ..plan.nodes import SemanticCall
+from ..plan.nodes import Arm, Arms, SemanticCall
 from ..types import parse_type
+from .arm_costs import ArmCosts, Questions
 from .arranged import Arranged
 from .batch_size import BatchSize
-from .operators.call_stage import CallStage
+from .operators.call_stage import Armed, CallStage
 from .operators.reorder import Prefixes
 from .prefix_order import Grant
 from .row_fates import Batching, NeverInvalid
@@ -36,6 +40,7 @@ class Stages:
         self._run, self._models = run, models
         self._made: dict[str, CallStage] = {}
         self._arranged: dict[str, Arranged] = {}
+        self._loss: LossBudget | None = None
 
     def stage(self, call: SemanticCall) -> CallStage:
         """The stage of a call."""
@@ -66,18 +71,47 @@ class Stages:
         task = make_task(call, model)
         caller = self._caller(call, model, spec)
         batching = self._batching(call, model, spec, caller)
-        return CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate", batching)
+        stage = CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate", batching)
+        return stage if call.arms is None else replace(stage, armed=self._armed(stage, call.arms))
 
-    def _caller(self, call: SemanticCall, model: Model, spec: ModelSpec) -> Caller:
+    def _armed(self, reference: CallStage, arms: Arms) -> Armed:
+        stages = tuple(self._arm(reference.call, arm) for arm in arms.arms)
+        costs = ArmCosts((reference, *stages), arms.objective)
+        if self._loss is None:
+            self._loss = LossBudget(arms.loss, arms.sites)
+        questions, loss = Questions(reference.caller.progress), self._loss
+        chooser = Chooser(
+            len(stages) + 1,
+            costs.of,
+            room=partial(loss.room, reference.call.site),
+            took=partial(loss.take, reference.call.site),
+            rows=questions.expected,
+            boolean=reference.type.kind == "boolean",
+        )
+        name = str(reference.call.options["model"])
+        return Armed((name, *(arm.name for arm in arms.arms)), stages, chooser, costs, questions)
+
+    def _arm(self, call: SemanticCall, arm: Arm) -> CallStage:
+        made = replace(call, options={**call.options, **arm.options}, arms=None, inputs_by_prefix=False)
+        model, spec = self._models.open(made.options["model"])
+        caller = self._caller(made, model, spec, arm.name)
+        batching = self._batching(made, model, spec, caller, arm.name)
+        return CallStage(made, make_task(made, model), parse_type(call.output.type), caller, batching=batching)
+
+    def _caller(self, call: SemanticCall, model: Model, spec: ModelSpec, arm: str = "") -> Caller:
         cache = bool(call.options["cache"])
         timeout = call.options.get("timeout")
-        return Caller(self._run, model, spec, site=call.site, function=call.function, cache=cache, timeout=timeout)
+        return Caller(
+            self._run, model, spec, site=call.site, function=call.function, cache=cache, timeout=timeout, arm=arm
+        )
 
-    def _batching(self, call: SemanticCall, model: Model, spec: ModelSpec, alone: Caller) -> Batching | None:
+    def _batching(
+        self, call: SemanticCall, model: Model, spec: ModelSpec, alone: Caller, arm: str = ""
+    ) -> Batching | None:
         if not shares_prompts(call):
             return None
         size = BatchSize.of(call.options["batch_rows"], spec)
-        together = self._caller(call, NeverInvalid(model), spec)
+        together = self._caller(call, NeverInvalid(model), spec, arm)
         return Batching(size, model.identity, bool(call.options["cache"]), together, alone)
 
 

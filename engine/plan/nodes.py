@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,35 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """A way to answer a call that is not its reference: the same call with other options.
+
+    Parameters
+    ----------
+    name : for people: ``small``, ``small, 8 rows a prompt``. options : those that differ.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Arms that may answer a call in the place of its reference.
+
+    Parameters
+    ----------
+    arms : in no order. objective : what the cheapest is cheapest in. loss : share of rows in which a whole plan may differ from
+        the reference. sites : how many calls of the plan share it.
+    """
+
+    arms: tuple[Arm, ...]
+    objective: Literal["cost", "time"]
+    loss: float
+    sites: int
+
+
+@dataclass(frozen=True, slots=True)
 class SemanticCall:
     """One call site, bound.
 
@@ -61,6 +90,7 @@ class SemanticCall:
     distinct : equal inputs are gathered and asked once (set by a rule).
     rows_by_prefix : rows are asked in an order in which prompts share beginnings, and given back in their own (by a rule).
     inputs_by_prefix : inputs that rows share come first in the prompt (by a rule).
+    arms : others that may answer, where they agree with it well enough (by a rule; ``None``: only the call as written).
     """
 
     site: str
@@ -75,6 +105,7 @@ class SemanticCall:
     distinct: bool = False
     rows_by_prefix: bool = False
     inputs_by_prefix: bool = False
+    arms: Arms | None = None
 
     def same_answer(self, other: SemanticCall) -> bool:
         """Whether both would ask the same of the same row (guards aside)."""
@@ -154,13 +185,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Unnest:
-    """A row per element of a call's list of STRUCTs, in order; the list gives way to the fields.
+    """A row per element of a list, in order; the list gives way to the element or to its fields.
 
     Parameters
     ----------
-    column : the list. outputs : a column per field. keep_empty : a row whose list is empty or NULL stays, its fields NULL.
+    column : the list. outputs : a column per field. keep_empty : a row whose list is empty or NULL stays, its outputs NULL.
     label : the user's words, for EXPLAIN.
     early : elements are rows as soon as the model has written them, before the list is whole (set by a rule).
+    whole : an element is a column as it is, whatever its type.
+    ordinal : which number of the element, from 1, the last output is: a field of it, one that is counted here, or none.
     """
 
     input: Plan
@@ -169,6 +202,8 @@ class Unnest:
     keep_empty: bool = False
     label: str = ""
     early: bool = False
+    whole: bool = False
+    ordinal: Literal["field", "counted", "none"] = "field"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from .nodes import Relation, Source
 
 _ITEM = r'(__[a-z]\d+) AS (?:"(?:[^"]|"")+"|\w+)'
-_PLAIN = re.compile(rf"SELECT {_ITEM}(?:, {_ITEM})* FROM \w+")
+_PLAIN = re.compile(rf"SELECT {_ITEM}(?:, {_ITEM})* FROM \w+", re.IGNORECASE)
 _WORD = r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)'
 _ALIAS = rf"(?:\s+(?:AS\s+)?{_WORD})?"
 _REFERENCE = re.compile(rf"(?:{_WORD}\s*\.\s*)?({_WORD})")
@@ -17,7 +17,7 @@ def passed_columns(plan: Relation) -> tuple[str, ...] | None:
     """The columns of its input that a result consists of, if it only names them; ``None``: DuckDB has something to do."""
     if not plan.rowwise or not _PLAIN.fullmatch(plan.sql):
         return None
-    found = tuple(match[1] for match in re.finditer(_ITEM, plan.sql))
+    found = tuple(match[1] for match in re.finditer(_ITEM, plan.sql, re.IGNORECASE))
     return found if len(found) == len(plan.columns) else None
 
 

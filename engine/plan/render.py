@@ -147,6 +147,9 @@ def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
         parts.append("distinct")
     if shared := " and ".join(_by_prefix(call)):
         parts.append(f"{shared} by shared prefix")
+    if call.arms is not None:
+        others = len(call.arms.arms)
+        parts.append("or another arm" if others == 1 else f"or {others} other arms")
     if call.guard is not None:
         parts.append(f"when {words(call.guard)}")
     return "  ".join(parts)
@@ -201,4 +204,5 @@ def _call_fields(call: SemanticCall) -> dict[str, Any]:
         "guard": call.guard,
         "distinct": call.distinct,
         "by_prefix": _by_prefix(call),
+        "arms": [arm.name for arm in call.arms.arms] if call.arms is not None else [],
     }

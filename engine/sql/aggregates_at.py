@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from .bind_block import BlockBinder
 from .locate import LocatedCall
 from .query import subqueries
 from .tokens import Range
+
+if TYPE_CHECKING:
+    from .bind_block import BlockBinder
 
 _OF_GROUPS = frozenset({"GROUPING", "GROUPING_ID"})
 

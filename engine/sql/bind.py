@@ -12,6 +12,7 @@ from ...udfs.spec import SemanticFunction
 from ..errors import BindError, NotSupportedError, ProgrammingError
 from ..plan.nodes import Column, Input, Relation
 from .aggregate import bind_aggregate, is_aggregated
+from .aliases import spelled_out
 from .bind_block import BlockBinder
 from .bind_call import BoundCalls, bind_call
 from .catalog import Catalog
@@ -25,6 +26,7 @@ from .liftable import check_types
 from .locate import locate, mentions
 from .names import Names
 from .query import Block, Cte, Query, parse_block, parse_query, subqueries
+from .row_items import row_queries
 from .scope import NotLiftableError, Scope, rejected
 from .select import bind_select, check_counts
 from .splice import Splice
@@ -128,7 +130,20 @@ def _bind(text: Text, catalog: Catalog) -> Bound | None:
     try:
         return Bound(_agreed(StatementBinder(text, calls, catalog).bind(), columns))
     except NotLiftableError as reason:
-        return Bound(embed(text, calls, columns, catalog.aggregates), str(reason))
+        return Bound(_embedded(text, calls, columns, catalog), str(reason))
+
+
+def _embedded(text: Text, calls: BoundCalls, columns: tuple[Column, ...], catalog: Catalog) -> Relation:
+    """The statement with its calls in it, and with these wherever the name of a select item stands for one."""
+    spelled = spelled_out(text, calls, catalog)
+    if spelled is None:
+        return embed(text, calls, columns, catalog.aggregates)
+    whole = Text(spelled.render(text.all())[0])
+    again = {c.whole.lo: bind_call(whole, c, catalog) for c in locate(whole, whole.all(), catalog.functions)}
+    own = {text.tokens[start].start for start in calls}
+    origins = {start: spelled.origin(text.all(), whole.tokens[start].start) for start in again}
+    copies = frozenset(start for start, origin in origins.items() if origin not in own)
+    return embed(whole, again, columns, catalog.aggregates, copies)
 
 
 def _without_calls(text: Text, catalog: Catalog) -> Relation:
@@ -227,7 +242,8 @@ class StatementBinder:
         block = parse_block(self.text, where)
         if block is None:
             raise NotLiftableError("not a plain SELECT")
-        inner = [s for s in subqueries(self.text, where) if self._asks(s)]
+        unnested = row_queries(self.text, block.clause("FROM"), self.calls)
+        inner = [s for s in subqueries(self.text, where) if self._asks(s) and s not in unnested]
         for subquery in inner:
             scope = replace(scope, inputs=(*scope.inputs, self._lift(subquery, scope)))
         own = {

@@ -21,7 +21,8 @@ from .liftable import check_collations, check_types, check_words
 from .names import Names, stub
 from .place_call import place_call
 from .query import Block
-from .row_calls import cut_row_calls, with_row_items
+from .row_calls import check_joined, field_references, with_columns, with_row_items
+from .row_items import RowCall, cut_row_calls, joined_after
 from .scope import NotLiftableError, Scope, lambda_calls, parse_ast, references, rejected
 from .splice import Splice
 from .tokens import Range, Text
@@ -65,10 +66,15 @@ class BlockBinder:
             raise NotLiftableError("a call stands inside a lambda")
         if any(bound.located.over for bound in calls.values()):
             raise NotLiftableError("an aggregate call is a window function")
-        self.references = references(text, block.whole, tree)
         self.items = select_items(text, block, tree, calls)
         self.aliases = {i.name.lower(): i for i in self.items if i.name and i.aliased}
-        self.from_range, self.row_calls = cut_row_calls(text, block.clause("FROM"), calls, names)
+        self.row_calls: tuple[RowCall, ...] = ()
+        before, self.joined = joined_after(text, block.clause("FROM"), calls)
+        self.from_range, cut = cut_row_calls(text, before, calls)
+        self.row_calls = with_columns(self, cut)
+        queries = [call.unnest.query for call in cut if call.unnest]
+        self.references = field_references(self, references(text, block.whole, tree, queries))
+        check_joined(self)
         if self.row_calls and block.clause("USING SAMPLE"):
             raise NotLiftableError("a sample is taken of a call's rows")
         check_collations(text, self.from_sql(), scope, catalog)
@@ -86,11 +92,12 @@ class BlockBinder:
     def from_sql(self) -> str:
         """FROM, with the sample that is taken of it; "" if there is none."""
         sample = self.splice.render(self.block.clause("USING SAMPLE"))[0]
-        return self.splice.render(self.from_range)[0] + (f" USING SAMPLE {sample}" if sample else "")
+        tables = " ".join(filter(None, (self.splice.render(part)[0] for part in (self.from_range, self.joined))))
+        return tables + (f" USING SAMPLE {sample}" if sample else "")
 
     def whole_from_sql(self) -> str:
         """FROM with empty tables in the place of calls, for asking what names mean."""
-        return with_row_items(self, self.from_sql())
+        return with_row_items(self.row_calls, self.from_sql())
 
     def calls_in(self, where: Range) -> list[int]:
         """Calls that start inside the range."""

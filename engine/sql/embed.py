@@ -17,18 +17,25 @@ from .tried import lone_try
 
 
 def embed(
-    text: Text, calls: BoundCalls, columns: tuple[Column, ...], aggregates: Collection[str] = frozenset()
+    text: Text,
+    calls: BoundCalls,
+    columns: tuple[Column, ...],
+    aggregates: Collection[str] = frozenset(),
+    copies: Collection[int] = frozenset(),
 ) -> Relation:
     """The statement with its look-ups.
 
     Parameters
     ----------
     columns : its result. aggregates : DuckDB's aggregate functions, upper case.
+    copies : calls that stand where the user wrote the name of a select item with another one.
     """
     names, splice = Names(), Splice(text)
-    made: list[SemanticCall] = []
+    made: dict[Column, BoundCall] = {}
     outputs: dict[str, Column] = {}
-    for number, start in reversed(list(enumerate(sorted(calls), 1))):
+    own = [start for start in sorted(calls) if start not in copies]
+    numbers: dict[Column, int] = {}
+    for start in sorted(calls, reverse=True):
         bound = calls[start]
         # What is written twice is one look-up: only so does DuckDB see that a call of the SELECT list is the one of GROUP BY.
         written = f"{' '.join(splice.render(bound.located.whole)[0].split())} {sorted(bound.options.items())}"
@@ -40,24 +47,27 @@ def embed(
             splice.replace(word, "")
         typed = f"CAST({look_up} AS {output.type})" if needs_cast(bound.type) else look_up
         splice.replace(bound.located.whole, _placed(text, bound.located, typed))
-        if known is not None:
-            continue
-        made.append(
-            SemanticCall(
-                site=f"{number}:{bound.located.function.sql_name}",
-                function=bound.located.function.sql_name,
-                constants=bound.arguments.constants,
-                arguments=tuple(f"a{i}" for i in bound.dynamic),
-                argument_types=tuple(t.text for t in bound.arguments.types),
-                argument_texts=bound.arguments.texts,
-                options=dict(bound.options),
-                guard=None,
-                output=output,
-            )
-        )
+        made.setdefault(output, bound)
+        if start not in copies:
+            numbers.setdefault(output, 1 + own.index(start))
+    embedded = tuple(_call(bound, output, numbers[output]) for output, bound in reversed(made.items()))
     sql = splice.render(text.all())[0]
-    found = first_run(text, calls, splice, aggregates)
-    return Relation(sql, (), columns, embedded=tuple(made[::-1]), first_run=found, session=True)
+    found = first_run(text, calls, splice, aggregates, copies)
+    return Relation(sql, (), columns, embedded=embedded, first_run=found, session=True)
+
+
+def _call(bound: BoundCall, output: Column, number: int) -> SemanticCall:
+    return SemanticCall(
+        site=f"{number}:{bound.located.function.sql_name}",
+        function=bound.located.function.sql_name,
+        constants=bound.arguments.constants,
+        arguments=tuple(f"a{i}" for i in bound.dynamic),
+        argument_types=tuple(t.text for t in bound.arguments.types),
+        argument_texts=bound.arguments.texts,
+        options=dict(bound.options),
+        guard=None,
+        output=output,
+    )
 
 
 def _placed(text: Text, located: LocatedCall, look_up: str) -> str:

@@ -42,21 +42,25 @@ class _NoFirstRunError(Exception):
     """The message says why."""
 
 
-def first_run(text: Text, calls: BoundCalls, splice: Splice, aggregates: Collection[str]) -> FirstRun:
+def first_run(
+    text: Text, calls: BoundCalls, splice: Splice, aggregates: Collection[str], copies: Collection[int] = ()
+) -> FirstRun:
     """The query for a statement whose calls ``splice`` has replaced by look-ups; or why there is none.
 
     Parameters
     ----------
     aggregates : DuckDB's aggregate functions, upper case.
+    copies : calls that repeat one of the same SELECT: they ask nothing that this one does not ask.
     """
     try:
-        return FirstRun(_Finder(text, calls, splice, aggregates).sql())
+        return FirstRun(_Finder(text, calls, splice, aggregates, len(copies)).sql())
     except _NoFirstRunError as refusal:
         return FirstRun("", str(refusal))
 
 
 class _Finder:
-    def __init__(self, text: Text, calls: BoundCalls, splice: Splice, aggregates: Collection[str]) -> None:
+    def __init__(self, text: Text, calls: BoundCalls, splice: Splice, aggregates: Collection[str], copied: int) -> None:
+        self._copied = copied
         self._text, self._splice, self._aggregates = text, splice, aggregates
         self._calls = [bound.located for bound in calls.values()]
         self._sites = [located.whole for located in self._calls]
@@ -72,7 +76,7 @@ class _Finder:
             where = self._query(whole, first)
             sql, items = self._splice.render(where)[0], self._items(where)
         self._check_repeatable(where)
-        if len(self._sites) > 1:
+        if len(self._sites) - self._copied > 1:
             self._check_independent(items)
         return sql
 

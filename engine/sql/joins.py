@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from .bind_block import BlockBinder
 from .guards import split_logical
+from .join_words import JOIN_WORDS, join_end
 from .row_calls import conditions_of
 from .scope import NotLiftableError
 from .tokens import Range, Text
-
-_JOIN_WORDS = ("INNER", "LEFT", "RIGHT", "FULL", "OUTER", "SEMI", "ANTI", "ASOF", "NATURAL", "CROSS", "POSITIONAL")
 
 
 def lift_conditions(binder: BlockBinder) -> list[Range]:
@@ -28,7 +27,7 @@ def lift_conditions(binder: BlockBinder) -> list[Range]:
         raise NotLiftableError("a semantic join condition beside a RIGHT or FULL join")
     taken: list[Range] = []
     for on in (i for i in tops if text.word(i) == "ON"):
-        condition = Range(on + 1, _end(text, tops, on, where.hi))
+        condition = Range(on + 1, join_end(text, tops, on, where.hi))
         conjuncts = split_logical(text, condition, "AND")
         semantic = [c for c in conjuncts if binder.calls_in(c)]
         if not semantic:
@@ -46,21 +45,10 @@ def _rest(binder: BlockBinder, conjuncts: list[Range]) -> str:
     return " AND ".join(f"({binder.splice.render(c)[0]})" for c in conjuncts) or "TRUE"
 
 
-def _end(text: Text, tops: list[int], on: int, hi: int) -> int:
-    """Where an ON condition ends: at the next join or comma."""
-    for index in tops:
-        if index <= on:
-            continue
-        word = text.word(index)
-        if word in ("JOIN", ",") or (word in _JOIN_WORDS and text.word(index + 1) in ("JOIN", "OUTER", *_JOIN_WORDS)):
-            return index
-    return hi
-
-
 def _check_inner(text: Text, on: int, where: Range) -> None:
     join = max((i for i in text.top(where) if i < on and text.word(i) == "JOIN"), default=None)
     if join is None:
         raise NotLiftableError("ON without JOIN")
     kind = text.word(join - 1)
-    if kind in _JOIN_WORDS and kind != "INNER":
+    if kind in JOIN_WORDS and kind != "INNER":
         raise NotLiftableError(f"a semantic condition in a {kind} JOIN")

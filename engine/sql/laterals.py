@@ -62,11 +62,11 @@ def row_item(text: Text, whole: Range) -> RowItem:
     at = whole.hi + (text.word(whole.hi) == "AS")
     if text.word(at) in AFTER_TABLE and not (at < len(text.tokens) and text.tokens[at].quoted):
         return RowItem("", (), whole.hi)
-    alias = _name(text, at)
+    alias = written_name(text, at)
     if text.word(at + 1) != "(":
         return RowItem(alias, (), at + 1)
     names = text.inside(at + 1)
-    return RowItem(alias, tuple(_name(text, part.lo) for part in text.split(names)), names.hi + 1, names)
+    return RowItem(alias, tuple(written_name(text, part.lo) for part in text.split(names)), names.hi + 1, names)
 
 
 def item_name(text: Text, start: int, item: RowItem) -> str:
@@ -115,7 +115,8 @@ def column_names(item: RowItem, fields: Sequence[str]) -> tuple[str, ...]:
     return (*item.columns, *fields[len(item.columns) :])
 
 
-def _name(text: Text, index: int) -> str:
+def written_name(text: Text, index: int) -> str:
+    """The name that a token is, as its user spells it."""
     source = text.source(Range(index, index + 1))
     return source[1:-1].replace('""', '"') if source[0] == '"' else source
 

@@ -56,7 +56,7 @@ def _arguments(binder: BlockBinder, bound: BoundCall, guard: Column | None) -> d
         column = available.get(expr.sql)
         if column is None:
             expr = _guarded(expr, guard)
-            column = Column(binder.names.fresh("a"), _type(binder, expr), expr.label)
+            column = Column(binder.names.fresh("a"), type_of(binder, expr), expr.label)
             computed.append(Computed(column, expr))
         found[index] = column
     if computed:
@@ -107,5 +107,6 @@ def _test(binder: BlockBinder, guard: Guard) -> Expr:
     return Expr(f"(({equals.sql}) = ({operand.sql})) {guard.test}", operand.uses | equals.uses, label)
 
 
-def _type(binder: BlockBinder, expr: Expr) -> str:
+def type_of(binder: BlockBinder, expr: Expr) -> str:
+    """DuckDB's type of an expression over the plan so far."""
     return binder.describe(f"SELECT {expr.sql} FROM ({stub(columns(binder.plan))}) AS __in")[0][1]

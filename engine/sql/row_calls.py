@@ -1,25 +1,27 @@
-"""Calls in FROM taken out of a block: what stands before them is the Source, then each is asked and its rows unnested.
-
-Only items at the end of the FROM can be, because what stands behind one may read its columns.
-"""
+"""Items of FROM that make many rows of one by a call: what stands before them is the Source, then each is asked and unnested."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..plan.nodes import Column, Unnest
-from ..types import needs_cast, parse_type
-from .bind_call import BoundCall, BoundCalls
+import duckdb
+
+from ..plan.nodes import Column, Compute, Computed, Unnest
+from ..types import SqlType, needs_cast, parse_type
+from .aggregates_at import aggregates_in
 from .guards import split_logical
 from .keys import name_of, within
-from .laterals import RowItem, column_names, item_name, row_item
-from .names import Names, quote, stub
-from .scope import NotLiftableError
-from .splice import words
-from .tokens import NOTHING, Range, Text
+from .laterals import column_names
+from .names import quote, stub
+from .place_call import type_of
+from .row_items import RowCall
+from .scope import NotLiftableError, rejected
+from .splice import Splice, words
+from .stand_in import stand_in
+from .tokens import Range
 
 if TYPE_CHECKING:
     from .bind_block import BlockBinder
@@ -27,77 +29,75 @@ if TYPE_CHECKING:
 _PART = re.compile(r'"(?:[^"]|"")*"|[^.\s"]+')
 
 
-@dataclass(frozen=True, slots=True)
-class RowCall:
-    """A call in FROM.
+# --- their columns ------------------------------------------------------------------------------------------------------
 
-    Parameters
-    ----------
-    start : the token of its name. alias : what its rows are called. columns : the rows', labelled with their names.
-    keep_empty : a row without rows stays (LEFT JOIN). condition : what follows ON, of an inner join.
+
+def with_columns(binder: BlockBinder, calls: Sequence[RowCall]) -> tuple[RowCall, ...]:
+    """The items with the columns of their rows.
+
+    Raises
+    ------
+    NotLiftableError : one unnests something that is no list, or its columns cannot be told apart.
     """
-
-    start: int
-    alias: str
-    columns: tuple[Column, ...]
-    keep_empty: bool = False
-    condition: Range = NOTHING
+    made: tuple[RowCall, ...] = ()
+    for call in calls:
+        made = (*made, replace(call, columns=_columns(binder, call, made)))
+    return made
 
 
-def cut_row_calls(text: Text, where: Range, calls: BoundCalls, names: Names) -> tuple[Range, tuple[RowCall, ...]]:
-    """The FROM without the calls at its end, and these in their order."""
-    taken: list[RowCall] = []
-    while where and (found := _last(text, where, calls, names)) is not None:
-        where, call = found
-        taken.append(call)
-    return where, tuple(taken[::-1])
+def _columns(binder: BlockBinder, call: RowCall, before: Sequence[RowCall]) -> tuple[Column, ...]:
+    fields = _fields(call, list_type(binder, call.list, with_row_items(before, binder.from_sql())).child)
+    called = column_names(call.item, [name for name, _ in fields])
+    if len(called) > len(fields) or len({name.lower() for name in called}) < len(called):
+        raise NotLiftableError("the rows of a call in FROM have two columns of one name, or too few")
+    kind = "s" if answers(binder, call.list) else "a"
+    return tuple(Column(binder.names.fresh(kind), t.text, n) for n, (_, t) in zip(called, fields, strict=True))
 
 
-def _last(text: Text, where: Range, calls: BoundCalls, names: Names) -> tuple[Range, RowCall] | None:
-    mark = max((i for i in text.top(where) if text.word(i) in (",", "JOIN")), default=where.lo - 1)
-    start = mark + 1 + (text.word(mark + 1) == "LATERAL")
-    if start not in calls or not calls[start].located.in_from:
-        return None
-    item = row_item(text, calls[start].located.whole)
-    join = _join(text, mark) if mark >= where.lo else ("CROSS", where.lo)
-    condition = _condition(text, item, where) if join else None
-    if join is None or condition is None or bool(condition) == (join[0] == "CROSS"):
-        return None
-    true = text.word(condition.lo) == "TRUE" and condition.hi - condition.lo == 1
-    if join[0] == "LEFT" and not true:
-        return None
-    outputs = _outputs(item, calls[start], names)
-    call = RowCall(start, item_name(text, start, item), outputs, join[0] == "LEFT", NOTHING if true else condition)
-    return (Range(where.lo, join[1]), call) if outputs else None
+def _fields(call: RowCall, element: SqlType) -> Sequence[tuple[str, SqlType]]:
+    """Names and types of what an element becomes."""
+    unnest = call.unnest
+    if unnest is None or (unnest.fields and element.kind == "struct"):
+        return element.fields
+    if unnest.fields:
+        raise NotLiftableError("lists are unnested, and what is in them, too")
+    if unnest.ordinality:
+        return [("unnest", element), ("ordinality", parse_type("BIGINT"))]
+    return [(unnest.name or call.item.alias or "unnest", element)]
 
 
-def _join(text: Text, mark: int) -> tuple[str, int] | None:
-    """How the item behind a comma or JOIN is joined, and where what it is joined to ends."""
-    if text.word(mark) == ",":
-        return "CROSS", mark
-    before = text.word(mark - 1)
-    if before == "OUTER":
-        return ("LEFT", mark - 2) if text.word(mark - 2) == "LEFT" else None
-    if before in ("CROSS", "INNER", "LEFT"):
-        return before, mark - 1
-    other = before in ("RIGHT", "FULL", "SEMI", "ANTI", "ASOF", "NATURAL", "POSITIONAL")
-    return None if other else ("INNER", mark)
+def answers(binder: BlockBinder, where: Range) -> bool:
+    """Whether an expression is a call, and nothing else."""
+    return where.lo in binder.calls and binder.calls[where.lo].located.whole == where
 
 
-def _condition(text: Text, item: RowItem, where: Range) -> Range | None:
-    """What follows ON; ``None``: something else follows."""
-    if item.end == where.hi:
-        return NOTHING
-    return Range(item.end + 1, where.hi) if text.word(item.end) == "ON" else None
+def list_type(binder: BlockBinder, where: Range, from_sql: str) -> SqlType:
+    """The type of an expression with calls over a FROM.
 
-
-def _outputs(item: RowItem, bound: BoundCall, names: Names) -> tuple[Column, ...]:
-    """The columns; none where two have one name."""
-    fields = bound.type.child.fields
-    called = column_names(item, [name for name, _ in fields])
-    if len({name.lower() for name in called}) < len(called):
-        return ()
-    return tuple(Column(names.fresh("s"), kind.text, name) for name, (_, kind) in zip(called, fields, strict=True))
+    Raises
+    ------
+    NotLiftableError : it is no list, or an aggregate.
+    """
+    if answers(binder, where):
+        kind = binder.calls[where.lo].type
+    elif aggregates_in(binder, where):
+        raise NotLiftableError("an aggregate is unnested")
+    else:
+        splice = Splice(binder.text)
+        for start in binder.calls_in(where):
+            bound = binder.calls[start]
+            stand_in(binder.text, splice, bound.located, f"NULL::{bound.type.text}", bound.arguments.texts)
+        try:
+            described = binder.describe_items([splice.render(where)[0]], from_sql)[0][1]
+        except duckdb.Error as error:
+            raise rejected(error) from None
+        try:
+            kind = parse_type(described)
+        except ValueError:
+            raise NotLiftableError(f"what is unnested is {described}") from None
+    if kind.kind != "list":
+        raise NotLiftableError("what is unnested is no list")
+    return kind
 
 
 # --- what the block reads of them ---------------------------------------------------------------------------------------
@@ -116,14 +116,13 @@ def conditions_of(binder: BlockBinder) -> list[Range]:
 
 def arguments_of(binder: BlockBinder) -> list[Range]:
     """Where the calls read columns."""
-    return [binder.calls[call.start].located.whole for call in binder.row_calls]
+    return [call.list for call in binder.row_calls]
 
 
-def with_row_items(binder: BlockBinder, from_sql: str) -> str:
+def with_row_items(calls: Sequence[RowCall], from_sql: str) -> str:
     """The FROM with empty tables of the same columns in the place of the calls, for asking DuckDB about names."""
     tables = (
-        f"({stub(Column(c.label, c.type, c.label) for c in call.columns)}) AS {quote(call.alias)}"
-        for call in binder.row_calls
+        f"({stub(Column(c.label, c.type, c.label) for c in call.columns)}) AS {quote(call.alias)}" for call in calls
     )
     return ", ".join([*([from_sql] if from_sql else []), *tables])
 
@@ -132,7 +131,7 @@ def row_columns(binder: BlockBinder, references: Sequence[Range]) -> Mapping[Ran
     """The references that mean a column of a call's rows. A call's own arguments see the items before it only."""
     found = {}
     for reference in references:
-        inside = (i for i, c in enumerate(binder.row_calls) if within(reference, binder.calls[c.start].located.whole))
+        inside = (i for i, c in enumerate(binder.row_calls) if within(reference, c.list))
         column = row_column(binder.text.source(reference), binder.row_calls[: next(inside, None)])
         if column is not None:
             found[reference] = column
@@ -174,11 +173,72 @@ def star_columns(binder: BlockBinder, star: str) -> tuple[bool, tuple[Column, ..
     return not named, named[0].columns if named else ()
 
 
+def field_references(binder: BlockBinder, references: Sequence[Range]) -> list[Range]:
+    """The references, of a field of a row's column (``u.part.name``) only what names the column."""
+    return [_of_column(binder, reference) for reference in references]
+
+
+def _of_column(binder: BlockBinder, reference: Range) -> Range:
+    source, calls = binder.text.source(reference), binder.row_calls
+    parts = _PART.findall(source)
+    if not calls or len(parts) < 2 or row_column(source, calls) is not None:
+        return reference
+    if row_column(".".join(parts[:2]), calls) is not None:
+        return Range(reference.lo, reference.lo + 3)
+    own = row_column(parts[0], calls) is not None and binder.try_describe(source, binder.from_sql()) is None
+    return Range(reference.lo, reference.lo + 1) if own else reference
+
+
+def check_joined(binder: BlockBinder) -> None:
+    """What is joined behind the items is joined before them.
+
+    Raises
+    ------
+    NotLiftableError : it reads their rows, or the order of columns would be another.
+    """
+    text, joined = binder.text, binder.joined
+    if not joined:
+        return
+    labels = {column.label.lower() for call in binder.row_calls for column in call.columns}
+    using = (text.inside(i + 1) for i in text.top(joined) if text.word(i) == "USING" and text.word(i + 1) == "(")
+    shared = any(name_of(text.source(part)) in labels for names in using for part in text.split(names))
+    read = any(row_column(text.source(r), binder.row_calls) for r in binder.references_in(joined))
+    if shared or read or _joined_in_where(binder):
+        raise NotLiftableError("a table is joined with the rows of a call in FROM")
+    if not binder.items or any(text.source(item.where) == "*" for item in binder.items):
+        raise NotLiftableError("* stands above a join behind a call in FROM")
+
+
+def _joined_in_where(binder: BlockBinder) -> bool:
+    """Whether WHERE compares rows with what is joined behind them: before them, that would be a product of all with all."""
+    before = binder.splice.render(binder.from_range)[0]
+    where = binder.block.clause("WHERE")
+    for conjunct in split_logical(binder.text, where, "AND") if where else ():
+        sources = [binder.text.source(r) for r in binder.references_in(conjunct)]
+        others = [s for s in sources if row_column(s, binder.row_calls) is None]
+        if len(others) < len(sources) and any(binder.try_describe(s, before) is None for s in others):
+            return True
+    return False
+
+
 def add_row_calls(binder: BlockBinder) -> None:
     """Ask each, and unnest its answers."""
     for call in binder.row_calls:
-        whole = binder.calls[call.start].located.whole
-        binder.add_calls(whole)
-        answer = binder.done[call.start].name
-        label = f"{words(binder.text, whole)} AS {call.alias}({', '.join(c.label for c in call.columns)})"
-        binder.plan = Unnest(binder.plan, answer, call.columns, call.keep_empty, label)
+        shown = words(binder.text, call.unnest.whole if call.unnest else call.list)
+        label = f"{shown} AS {call.alias}({', '.join(c.label for c in call.columns)})"
+        kept, whole, ordinal = call.keep_empty, call.whole, call.ordinal
+        unnest = Unnest(binder.plan, "", call.columns, kept, label, whole=whole, ordinal=ordinal)
+        add_unnest(binder, call.list, unnest)
+
+
+def add_unnest(binder: BlockBinder, where: Range, unnest: Unnest) -> None:
+    """Ask the calls of a list, and unnest it so."""
+    binder.add_calls(where)
+    if answers(binder, where):
+        name = binder.done[where.lo].name
+    else:
+        expr = binder.splice.expr(where)
+        name = binder.names.fresh("a")
+        column = Column(name, type_of(binder, expr), expr.label)
+        binder.plan = Compute(binder.plan, (Computed(column, expr),))
+    binder.plan = replace(unnest, input=binder.plan, column=name)

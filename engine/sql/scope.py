@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -56,12 +56,18 @@ def parse_ast(text: Text, block: Range) -> exp.Select:
     return tree
 
 
-def references(text: Text, block: Range, tree: exp.Select) -> list[Range]:
-    """Token ranges of the columns that belong to this block itself (not to its subqueries), stars left out."""
+def references(text: Text, block: Range, tree: exp.Select, queries: Sequence[Range] = ()) -> list[Range]:
+    """Token ranges of the columns that belong to this block itself (not to its subqueries), stars left out.
+
+    Parameters
+    ----------
+    queries : subqueries without a FROM, whose columns are this block's, too.
+    """
     base = text.span(block)[0]
     starts = {t.start: i for i, t in enumerate(text.tokens)}
     found = []
-    for column in _own_columns(tree):
+    spans = [text.span(query) for query in queries if query]
+    for column in _own_columns(tree, [(start - base, end - base) for start, end in spans]):
         places = [i.meta["start"] for i in column.find_all(exp.Identifier) if "start" in i.meta]
         if places:
             lo, hi = starts[base + min(places)], starts[base + max(places)]
@@ -81,14 +87,20 @@ def lambda_calls(text: Text, block: Range, tree: exp.Select, starts: frozenset[i
     )
 
 
-def _own_columns(tree: exp.Select) -> Iterator[exp.Column]:
+def _own_columns(tree: exp.Select, opened: Sequence[tuple[int, int]]) -> Iterator[exp.Column]:
     for column in tree.find_all(exp.Column):
         if isinstance(column.this, exp.Star) or _is_variable(column):
             continue
         inner = column.find_ancestor(exp.Select, exp.SetOperation)
         named = column.find_ancestor(exp.PropertyEQ, exp.Kwarg)
-        if inner is tree and not (named is not None and named.this is column):
+        own = inner is tree or any(start <= _start(column) < end for start, end in opened)
+        if own and not (named is not None and named.this is column):
             yield column
+
+
+def _start(column: exp.Column) -> int:
+    """Where it begins, in characters; -1: it is none of the text's."""
+    return min((i.meta["start"] for i in column.find_all(exp.Identifier) if "start" in i.meta), default=-1)
 
 
 def _is_variable(column: exp.Column) -> bool:

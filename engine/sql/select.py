@@ -12,6 +12,7 @@ from .keys import key_of
 from .names import quote
 from .row_calls import add_row_calls, arguments_of
 from .scope import NotLiftableError
+from .select_unnest import add_unnested, unnested_item
 from .source import bind_source, expanded, order_core
 from .splice import words
 from .tokens import NOTHING, Range
@@ -37,7 +38,7 @@ def bind_select(binder: BlockBinder, conditions: list[Range]) -> Relation:
     clauses = [binder.block.clause(c) for c in ("SELECT", "WHERE", *_READS)]
     names = fixed_names(binder)
     bind_rows(binder, conditions, [c for c in clauses if c] + conditions)
-    return project(binder, names)
+    return project(binder, names, unnested_item(binder))
 
 
 def check_counts(binder: BlockBinder) -> None:
@@ -52,11 +53,19 @@ def check_counts(binder: BlockBinder) -> None:
             raise NotLiftableError(f"a call stands in {clause}")
 
 
-def project(binder: BlockBinder, names: dict[Range, str]) -> Relation:
-    """The select list, QUALIFY, ORDER BY and LIMIT over the plan so far."""
+def project(binder: BlockBinder, names: dict[Range, str], unnested: Item | None = None) -> Relation:
+    """The select list, QUALIFY, ORDER BY and LIMIT over the plan so far.
+
+    Parameters
+    ----------
+    unnested : an item that makes many rows of one, in the plan.
+    """
     distinct = _distinct(binder)
-    for item in binder.items:
-        binder.add_calls(item.core)
+    if unnested is not None:
+        add_unnested(binder, unnested)
+    else:
+        for item in binder.items:
+            binder.add_calls(item.core)
     pieces = [binder.splice.render(distinct)] if distinct else []
     items = [_item(binder, item, names) for item in binder.items]
     if binder.implied_items:
@@ -66,7 +75,7 @@ def project(binder: BlockBinder, names: dict[Range, str]) -> Relation:
     sql = f"SELECT {head} FROM {INPUT}{''.join(sql for sql, _ in tail)}"
     uses = frozenset[str]().union(*(used for _, used in (*pieces, *items, *tail)))
     order = _order(binder)
-    rowwise = _rowwise(binder) and (order is not None or not binder.block.clause("ORDER BY"))
+    rowwise = (unnested is not None or _rowwise(binder)) and (order is not None or not binder.block.clause("ORDER BY"))
     relation = binder.finish(Projection(sql, uses, _label(binder)))
     return replace(relation, rowwise=rowwise, limit=_limit(binder) if rowwise else None, order_by=order)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import sqlglot
@@ -53,7 +54,7 @@ class Text:
     def __init__(self, sql: str) -> None:
         self.sql = sql
         try:
-            self.tokens = _tokenize(sql)
+            self.tokens = list(_tokenize(sql))
         except SqlglotError as error:
             raise ParseError(f"The statement cannot be read: {error}") from None
         self.partner = _match(self.tokens)
@@ -112,8 +113,9 @@ _LEAD = "SELECT "
 _NAMED = re.compile(r"(?<![$\w])\$(?=\w+(?![\w$]))")
 
 
-def _tokenize(sql: str) -> list[Token]:
-    """All tokens. sqlglot swallows what follows EXPLAIN, CALL and the like at a statement's start as one string, up to the
+@lru_cache(maxsize=4)
+def _tokenize(sql: str) -> tuple[Token, ...]:
+    """All tokens, which one statement asks for several times. sqlglot swallows what follows EXPLAIN, CALL and the like at a statement's start as one string, up to the
     next semicolon even inside quotes; with a word before it, it does not."""
     tokens: list[Token] = []
     offset, read = 0, _NAMED.sub("?", sql)
@@ -126,7 +128,7 @@ def _tokenize(sql: str) -> list[Token]:
                 offset = token.start + shift
                 break
             tokens += _tokens(sql, token.start + shift, token.end + 1 + shift)
-    return tokens
+    return tuple(tokens)
 
 
 def _tokens(sql: str, start: int, end: int) -> list[Token]:

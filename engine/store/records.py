@@ -163,16 +163,16 @@ def call_row(record: CallRecord) -> tuple[object, ...]:
     """``record`` as values for SQLite."""
     texts = f"{record.call_site}{record.function}{record.model}{record.error}{record.endpoint}{record.price_source}"
     # A plain tuple: SQLite's module reads it faster than its subclass.
-    return tuple(record) if texts.isascii() else tuple(map(_storable, record))
+    return tuple(record) if texts.isascii() else tuple(map(storable, record))
 
 
 def error_row(error: RowError) -> tuple[object, ...]:
     """``error`` as values for SQLite, its preview cut."""
     cut = replace(error, input_preview=error.input_preview[:PREVIEW_CHARS])
-    return tuple(map(_storable, _error_values(cut)))
+    return tuple(map(storable, _error_values(cut)))
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """Replace lone surrogates, which text from servers may hold and SQLite cannot: they must not cost an answer."""
     if isinstance(value, str) and not value.isascii():
         return value.encode(errors="replace").decode()

@@ -104,8 +104,48 @@ VERSION_6 = (
         avoided_energy_j REAL, avoided_co2_g REAL, UNIQUE (query_id, call_site, function, model))""",
 )
 
+_LINE_JOULES = """CASE WHEN a.counted IS NOT NULL THEN a.counted * t.counted{0}
+    ELSE max(0, a.tokens_in - coalesce(a.tokens_cached, 0)) * t.read{0} + coalesce(a.tokens_out, 0) * t.written{0} END"""
+_LINE_USD = """CASE WHEN a.cost_usd IS NOT NULL THEN a.cost_usd WHEN t.price_in IS NULL AND t.price_out IS NULL THEN NULL
+    ELSE CASE a.tokens_in WHEN 0 THEN 0.0 ELSE (a.tokens_in * t.price_in
+        - min(a.tokens_in, coalesce(a.tokens_cached, 0)) * (t.price_in - coalesce(t.price_cached_in, t.price_in))) / 1e6 END
+    + CASE coalesce(a.tokens_out, 0) WHEN 0 THEN 0.0 ELSE a.tokens_out * t.price_out / 1e6 END END"""
+
+VERSION_7 = (
+    # Calls that were answered as usual: raw counts, and in tariffs what follows from them.
+    """CREATE TABLE tariffs (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, query_id TEXT NOT NULL, call_site TEXT NOT NULL, function TEXT NOT NULL,
+        model TEXT NOT NULL, endpoint TEXT, price_in REAL, price_cached_in REAL, price_out REAL, price_source TEXT NOT NULL,
+        read_low REAL NOT NULL, read REAL NOT NULL, read_high REAL NOT NULL, written_low REAL NOT NULL,
+        written REAL NOT NULL, written_high REAL NOT NULL, counted_low REAL NOT NULL, counted REAL NOT NULL,
+        counted_high REAL NOT NULL, energy_method TEXT NOT NULL, co2_g_per_kwh REAL NOT NULL, co2_source TEXT NOT NULL)""",
+    "CREATE INDEX tariffs_by_query ON tariffs (query_id)",
+    """CREATE TABLE answered (
+        id INTEGER PRIMARY KEY, tariff INTEGER NOT NULL, at REAL NOT NULL, phase TEXT NOT NULL, key BLOB NOT NULL,
+        tokens_in INTEGER, tokens_out INTEGER, tokens_cached INTEGER, seconds REAL NOT NULL, queue_seconds REAL,
+        retries INTEGER NOT NULL, cost_usd REAL, counted REAL)""",
+    f"""CREATE VIEW answered_joules AS
+        SELECT a.*, t.query_id, t.call_site, t.function, t.model, t.endpoint, t.price_source, t.at AS priced_at,
+            t.energy_method, t.co2_g_per_kwh, t.co2_source, {_LINE_USD} AS usd, {_LINE_JOULES.format("_low")} AS joules_low,
+            {_LINE_JOULES.format("")} AS joules, {_LINE_JOULES.format("_high")} AS joules_high
+        FROM answered a JOIN tariffs t ON t.id = a.tariff""",
+    """CREATE VIEW answered_calls AS
+        SELECT id, at, query_id, call_site, function, model, phase, key, tokens_in, tokens_out, tokens_cached, seconds,
+            retries, usd AS cost_usd, 'ok' AS outcome, NULL AS error, queue_seconds,
+            CASE WHEN usd IS NULL THEN 'unknown' ELSE price_source END AS price_source, endpoint, 0 AS discarded,
+            joules_low AS energy_j_low, joules AS energy_j, joules_high AS energy_j_high,
+            CASE WHEN joules IS NOT NULL THEN energy_method END AS energy_method,
+            joules * co2_g_per_kwh / 3.6e6 AS co2_g, co2_source, priced_at
+        FROM answered_joules""",
+    """CREATE VIEW all_calls AS
+        SELECT id, at, query_id, call_site, function, model, phase, key, tokens_in, tokens_out, tokens_cached, seconds,
+            retries, cost_usd, outcome, error, queue_seconds, price_source, endpoint, discarded, energy_j_low, energy_j,
+            energy_j_high, energy_method, co2_g, co2_source, at AS priced_at
+        FROM calls UNION ALL SELECT * FROM answered_calls""",
+)
+
 # Entry i takes version i to i + 1. Append; never edit an entry that was released.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7)
 
 
 def check_ours(connection: sqlite3.Connection, where: str) -> None:

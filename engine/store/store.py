@@ -35,6 +35,7 @@ from .records import (
 )
 from .reuses import add_reuses
 from .tables import Rows, T
+from .tariffs import AT, KEY, CallLine, Recorded, add_lines
 from .traces import Traces
 from .upkeep import Upkeep, keys_to_touch
 from .views import ViewName, read_usage, read_view
@@ -52,6 +53,7 @@ def _insert(table: str, columns: Sequence[str]) -> str:
 # When two processes asked the same thing, the first answer stays, so no reader sees an answer change, unless it has expired.
 INSERT_ANSWER = """INSERT INTO answers (key, model, function, payload, at, used_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
     ON CONFLICT (key) DO UPDATE SET model = ?2, function = ?3, payload = ?4, at = ?5, used_at = ?5 WHERE answers.at < ?6"""
+AnswerRow = tuple[bytes, str, str, bytes, float, float]
 INSERT_CALL = _insert("calls", CALL_COLUMNS)
 INSERT_ERROR = _insert("errors", ERROR_COLUMNS)
 
@@ -117,19 +119,31 @@ class Store:
         """
         return self.save_all([(record, answer)])
 
-    def save_all(self, saved: Sequence[tuple[CallRecord, bytes | None]], ttl_s: float | None = None) -> Future[None]:
-        """:meth:`save` for many at once, all or none of them; an answer older than ``ttl_s`` gives way to a new one."""
+    def save_all(self, saved: Sequence[tuple[Recorded, bytes | None]], ttl_s: float | None = None) -> Future[None]:
+        """:meth:`save` for many at once, all or none of them, also as lines (:data:`CallLine`); an answer older than
+        ``ttl_s`` gives way to a new one."""
         self._check()
         expired = _expiry(ttl_s)
-        answers = [(r.key, r.model, r.function, answer, r.at, expired) for r, answer in saved if answer is not None]
-        calls = [call_row(record) for record, _ in saved]
+        answers, calls, lines = list[AnswerRow](), list[tuple[object, ...]](), list[CallLine]()
+        for record, answer in saved:
+            if isinstance(record, CallRecord):
+                calls.append(call_row(record))
+                if answer is not None:
+                    answers.append((record.key, record.model, record.function, answer, record.at, expired))
+            else:
+                lines.append(record)
+                if answer is not None:
+                    answers.append((record[KEY], record[0].model, record[0].function, answer, record[AT], expired))
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(INSERT_ANSWER, answers)
-            connection.executemany(INSERT_CALL, calls)
+            if lines:
+                add_lines(connection, lines)
+            if calls:
+                connection.executemany(INSERT_CALL, calls)
 
         saving = self._writer.submit(work)
-        self.upkeep.saved(len(calls))
+        self.upkeep.saved(len(saved))
         return saving
 
     def keep(

@@ -1,9 +1,9 @@
 """What the store does about its size, in the background and in small steps.
 
 Answers: once ``llm_cache_max_mb`` is passed, the least recently used ones go; those that a query under way has made or used
-stay until it has ended, so that what it has paid for is there if it is killed. Call records: the newest million stay, and
-of older ones their sums by day, model and function; of queries that found answers, and of row errors, the newest hundred
-thousand.
+stay until it has ended, so that what it has paid for is there if it is killed. Call records: the newest million that were
+answered and the newest million others stay, and of older ones their sums by day, model and function; of queries that found
+answers, and of row errors, the newest hundred thousand; and the tariffs of the calls that stay.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from .writer import Writer
 MOST_CALLS = 1_000_000
 MOST_ERRORS = 100_000
 MOST_REUSES = 100_000
+MOST_TARIFFS = 100_000
+"""Only beyond so many somebody looks which are needed: there are few for a query, and to look takes a while."""
 STEP = 500
 """Rows that one step deletes at most; others write between two steps."""
 LOOK_EVERY = 2_000
@@ -50,6 +52,7 @@ def _fold(names: Sequence[str], totals: str, table: str) -> str:
 _NOTHING = ("calls", "failed_calls", "retries", "seconds", "unknown_token_calls", "unknown_cost_calls")
 FOLDS = {
     "calls": _fold(SUMS, TOTALS, "calls"),
+    "answered": _fold(SUMS, TOTALS, "answered_calls"),
     "reuses": _fold(
         (*_NOTHING, *AVOIDED), ", ".join([*("0" for _ in _NOTHING), *(f"sum({n})" for n in AVOIDED)]), "reuses"
     ),
@@ -73,7 +76,7 @@ class Upkeep:
 
     Parameters
     ----------
-    writer : the store's. most_calls, most_errors, most_reuses : records that stay.
+    writer : the store's. most_calls, most_errors, most_reuses : records that stay. most_tariffs : see there.
     """
 
     def __init__(
@@ -82,9 +85,10 @@ class Upkeep:
         most_calls: int = MOST_CALLS,
         most_errors: int = MOST_ERRORS,
         most_reuses: int = MOST_REUSES,
+        most_tariffs: int = MOST_TARIFFS,
     ) -> None:
-        self._writer = writer
-        self._most = {"calls": most_calls, "errors": most_errors, "reuses": most_reuses}
+        self._writer, self._most_tariffs = writer, most_tariffs
+        self._most = {"calls": most_calls, "answered": most_calls, "errors": most_errors, "reuses": most_reuses}
         self._most_bytes: int | None = None
         self._queries: WeakSet[Underway] = WeakSet()
         self._touched: dict[bytes, float] = {}
@@ -156,7 +160,15 @@ class Upkeep:
 
     def _step(self, connection: sqlite3.Connection) -> bool:
         """One step of everything; whether there is more to do."""
-        return any([self._evict(connection), *[self._trim(connection, table) for table in self._most]])
+        more = any([self._evict(connection), *[self._trim(connection, table) for table in self._most]])
+        if not more:
+            self._drop_tariffs(connection)
+        return more
+
+    def _drop_tariffs(self, connection: sqlite3.Connection) -> None:
+        """Forget those whose calls have all gone."""
+        if connection.execute("SELECT count(*) FROM tariffs").fetchone()[0] > self._most_tariffs:
+            connection.execute("DELETE FROM tariffs WHERE id NOT IN (SELECT tariff FROM answered)")
 
     def _evict(self, connection: sqlite3.Connection) -> bool:
         if self._most_bytes is None:

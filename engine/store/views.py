@@ -83,7 +83,7 @@ _NO_CALLS = ", ".join("0" if expression.startswith("count") else "NULL" for expr
 _USAGE = f"""
     SELECT {_DAY} AS day, query_id, model, function, {", ".join(f"{total} AS {name}" for name, total in _EACH.items())},
         {", ".join(f"{'0' if name == 'cached' else 'NULL'} AS {name}" for name in AVOIDED)}
-    FROM calls GROUP BY 1, 2, 3, 4
+    FROM all_calls GROUP BY 1, 2, 3, 4
     UNION ALL SELECT CAST(julianday(day) - 2440587.5 AS INTEGER), NULL, model, function, {", ".join((*SUMS, *AVOIDED))}
     FROM past_usage
     UNION ALL SELECT {_DAY}, query_id, model, function, {_NO_CALLS}, {", ".join(AVOIDED)} FROM reuses"""
@@ -99,14 +99,14 @@ VIEWS: dict[ViewName, View] = {
         f"""SELECT {_micros("at")}, query_id, call_site, function, model, phase, lower(hex(key)), tokens_in, tokens_out,
             tokens_cached, seconds, queue_seconds, retries, cost_usd, price_source, outcome, error, endpoint, discarded,
             energy_j_low, energy_j, energy_j_high, energy_method, {_of_energy("energy_j_low")}, co2_g,
-            {_of_energy("energy_j_high")}, co2_source FROM calls""",
+            {_of_energy("energy_j_high")}, co2_source FROM all_calls""",
         _schema(
             f"at time, {_WHO}, phase text, key text, tokens_in int, tokens_out int, tokens_cached int, seconds real, "
             "queue_seconds real, retries int, cost_usd real, price_source text, outcome text, error text, endpoint text, "
             "discarded bool, energy_j_low real, energy_j real, energy_j_high real, energy_method text, co2_g_low real, "
             "co2_g real, co2_g_high real, co2_source text"
         ),
-        "ORDER BY id DESC",
+        "ORDER BY at DESC, id DESC",
     ),
     "usage": View(
         f"SELECT model, function, {_ADDED} FROM ({_USAGE})",
@@ -163,5 +163,5 @@ def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
 
 def read_usage(connection: sqlite3.Connection, query_id: str) -> UsageTotals:
     """Totals of one query; all zero if it made no call."""
-    row = connection.execute(f"SELECT {TOTALS} FROM calls WHERE query_id = ?", [query_id]).fetchone()
+    row = connection.execute(f"SELECT {TOTALS} FROM all_calls WHERE query_id = ?", [query_id]).fetchone()
     return UsageTotals(*row) if row[0] else UsageTotals(0, 0, 0, 0.0, 0, 0, 0, 0.0, 0, 0)

@@ -28,9 +28,10 @@ class Assignment:
 
     Parameters
     ----------
-    arms : who is asked, by number; 0 is the reference. serve : whose answer is the row's.
+    number : of the row. arms : who is asked, by number; 0 is the reference. serve : whose answer is the row's.
     """
 
+    number: int
     arms: tuple[int, ...]
     serve: int
     phase: Phase
@@ -94,14 +95,14 @@ class Chooser:
     ----------
     arms : how many, the reference (0) included. costs : see :data:`Costs`.
     room : how much disagreement is allowed now. took : told how much of it a decision uses.
-    rows : how many are expected; ``None``: nobody knows. boolean : answers are TRUE or not, and TRUE keeps the row.
+    rows : how many are expected by now; ``None``: nobody knows. boolean : answers are TRUE or not, and TRUE keeps the row.
     """
 
     arms: int
     costs: Costs
     room: Callable[[], float]
     took: Callable[[float], None]
-    rows: int | None = None
+    rows: Callable[[], float | None] = lambda: None
     boolean: bool = False
     delta: float = DELTA
     seed: int = 42
@@ -113,6 +114,7 @@ class Chooser:
     _least: float = 0.0
     _open: int = 0
     _left_in_wave: int = FIRST_WAVE
+    _wave: list[tuple[Assignment, Mapping[int, Any]]] = field(default_factory=list)
     _audit: Bet | None = None
     _random: random.Random = field(default_factory=random.Random)
 
@@ -130,42 +132,47 @@ class Chooser:
     def assign(self) -> Assignment | None:
         """Whom the next row asks; ``None``: not known before the wave under way has been answered."""
         if self.serving is not None:
-            return self._count(self._served(self.serving))
+            return self._serving(self.serving)
         if not self._left_in_wave:
             return None
         self._left_in_wave -= 1
         self._open += 1
-        return self._count(Assignment((0, *self._living()), 0, "profile"))
+        return self._assigned((0, *self._living()), 0, "profile")
 
     def _living(self) -> list[int]:
         return [arm for arm, tally in self.tallies.items() if not tally.why]
 
-    def _served(self, arm: int) -> Assignment:
+    def _serving(self, arm: int) -> Assignment:
         if arm and self._random.random() < AUDIT_SHARE:
-            return Assignment((0, arm), 0, "audit")
-        return Assignment((arm,), arm, "serve")
+            return self._assigned((0, arm), 0, "audit")
+        return self._assigned((arm,), arm, "serve")
 
-    def _count(self, assignment: Assignment) -> Assignment:
+    def _assigned(self, arms: tuple[int, ...], serve: int, phase: Phase) -> Assignment:
         self.seen += 1
-        for arm in assignment.arms:
+        for arm in arms:
             self.asked[arm] += 1
-        return assignment
+        return Assignment(self.seen, arms, serve, phase)
 
     def learn(self, assignment: Assignment, answers: Mapping[int, Any]) -> None:
         """What came of a row: the answer of each arm that gave one. Without the reference's nothing can be compared."""
-        if assignment.phase == "serve":
-            return
-        for arm in assignment.arms[1:] if 0 in answers else ():
-            # An arm that failed has not agreed.
-            same = agreement(answers[arm], answers[0]) if arm in answers else 0.0
-            if assignment.phase == "profile":
-                self.tallies[arm].see(same, answers.get(arm), answers[0])
-            else:
-                self._audited(arm, same)
+        if assignment.phase == "audit" and 0 in answers:
+            (_, arm) = assignment.arms
+            self._audited(arm, agreement(answers[arm], answers[0]) if arm in answers else 0.0)
         if assignment.phase == "profile":
+            self._wave.append((assignment, answers))
             self._open -= 1
             if not self._open and not self._left_in_wave:
-                self._decide()
+                self._end_wave()
+
+    def _end_wave(self) -> None:
+        # In the order of rows, not of answers: the same rows decide the same, however fast who answered them.
+        for assignment, answers in sorted(self._wave, key=lambda pair: pair[0].number):
+            for arm in assignment.arms[1:] if 0 in answers else ():
+                # An arm that failed has not agreed.
+                same = agreement(answers[arm], answers[0]) if arm in answers else 0.0
+                self.tallies[arm].see(same, answers.get(arm), answers[0])
+        self._wave.clear()
+        self._decide()
 
     def _audited(self, arm: int, same: float) -> None:
         if self._audit is None or self.serving != arm:
@@ -213,7 +220,8 @@ class Chooser:
 
     def _left(self) -> float:
         """Rows to come. Of a stream whose length nobody knows: as many again as have been."""
-        return float(max(0, self.rows - self.seen) if self.rows is not None else self.seen)
+        expected = self.rows()
+        return float(self.seen) if expected is None else max(0.0, expected - self.seen)
 
     def _wanted(self, best: int, costs: Sequence[float]) -> int:
         """Rows after which a cheaper arm than ``best`` may have won and will have saved more than they cost; 0: there is none."""

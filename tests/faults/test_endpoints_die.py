@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ import pytest
 
 import anserdb
 from anserdb.engine.dataflow.breaker import MOST_FAILURES
+from anserdb.engine.errors import ModelUnavailable
 from tests.support.loopback import Fault, LoopbackServer
 
 ROWS, CAP = 300, 8
@@ -83,7 +85,7 @@ def test_a_server_that_dies_in_mid_query_and_comes_back_costs_no_row(tmp_path: P
         server.__exit__()
         answered = server.stats.completed
         deaf = Deaf(server.port)
-        time.sleep(1.2)
+        time.sleep(0.4)
         deaf.close()
         with LoopbackServer(port=server.port, latency_s=0.01) as again:
             rows = query.result(60)
@@ -105,6 +107,23 @@ def test_one_of_two_dies_for_good_and_its_rows_go_to_the_other_without_a_retry(t
         assert {endpoint for (endpoint,) in used.fetchall()} == {dies.base_url, lives.base_url}
         con.sql("CREATE OR REPLACE MODEL m USING openai (model 'simulated', base_url '" + dies.base_url + "')")
         assert all_answered(asked(con))  # whoever answered, the answers are the first address's
+
+
+def test_where_all_are_dead_the_error_names_each_and_why_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-shown-0123")
+    gone = LoopbackServer()
+    with gone:
+        pass
+    fails = LoopbackServer(fault=lambda number, body: Fault(503, message="overloaded, sk-not-to-be-shown-0123"))
+    with fails, connected(tmp_path, gone, fails, llm_max_retries=0) as con, pytest.raises(ModelUnavailable) as caught:
+        asked(con)
+    told = str(caught.value)
+    assert re.search(rf"no connection to {gone.base_url} \(.+\); simulated at {fails.base_url} is failing", told), told
+    assert "None of the 2 endpoints of model m answers" in told
+    assert "is failing (HTTP 503). Check that these servers run" in told
+    assert "sk-not" not in told
 
 
 def test_what_hangs_is_asked_a_second_time_and_the_records_say_so(tmp_path: Path) -> None:

@@ -78,11 +78,25 @@ SHOWN = f"lower({ANSWER}) || '!'"
 
 @pytest.mark.parametrize(
     ("item", "cap"),
-    [*((item, cap) for item in (ANSWER, JUDGEMENT) for cap in (1, 4, 8, 64)), (SHOWN, 8), (SHOWN, 64)],
+    [(item, cap) for item in (ANSWER, JUDGEMENT, SHOWN) for cap in (1, 4, 8, 64)],
 )
 def test_one_call_has_its_first_row_after_two_service_times(con: anserdb.Connection, cap: int, item: str) -> None:
     serving = Serving(cap, 2 * cap + (CALIBRATION if "FILTER" in item else 0))
     assert first_row(con, f"SELECT id, {item} FROM t", serving)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        f"id, upper({ANSWER}), t.* EXCLUDE id, {ANSWER} AS id",
+        f"id, {{'said': {ANSWER}, 'judged': id > 3}}",
+        f"id, CAST(length({ANSWER}) AS HUGEINT), (SELECT max(id) FROM t)",
+        f"id, {ANSWER} || random(), CASE WHEN id % 2 = 0 THEN {ANSWER} END",
+    ],
+)
+def test_what_is_made_of_answers_comes_with_them(con: anserdb.Connection, items: str) -> None:
+    serving = Serving(1, 2)
+    assert first_row(con, f"SELECT {items} FROM t", serving)[0] == 0
 
 
 @pytest.mark.parametrize("cap", [1, 8, 64])

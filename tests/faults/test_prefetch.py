@@ -91,6 +91,12 @@ def test_the_first_failure_fails_the_statement_with_the_same_words() -> None:
     assert "1:LLM_COMPLETE failed on input 'text 7'" in said
 
 
+def test_rows_that_share_an_input_are_counted_as_such() -> None:
+    with connected(model(), prefetch=True, llm_cache=True) as con:
+        for figures in ("rows=800 calls=160 cached=0 shared=640", "rows=800 calls=0 cached=160 shared=640"):
+            assert figures in str(con.explain(LAMBDA.format(options=""), analyze=True))
+
+
 def test_too_many_failures_end_it_before_all_is_asked() -> None:
     sql = JOIN.replace("t.body)", "t.body || t.id)")
     (said, _, _, asked), (other, *_) = both(
@@ -101,6 +107,7 @@ def test_too_many_failures_end_it_before_all_is_asked() -> None:
     assert len(asked.calls) < ROWS
 
 
+@pytest.mark.usefixtures("short_backoff")
 def test_where_nobody_listens_it_is_said_after_few_requests() -> None:
     (said, _, _, asked), (other, *_) = both(JOIN, lambda: model((lambda _: True, ModelUnavailable("nobody", "m"))))
     assert said == other

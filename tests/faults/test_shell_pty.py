@@ -108,9 +108,9 @@ def test_ctrl_c_stops_plain_sql(terminal: Terminal) -> None:
 
 def test_ctrl_c_keeps_answers_and_the_query_goes_on_from_there(terminal: Terminal) -> None:
     terminal.enter("CREATE MODEL slow (provider 'scripted', delay_ms 150, concurrency 1);")
-    query = "SELECT count(llm_filter('is it x', r::VARCHAR, model := 'slow')) AS n FROM range(30) t(r);"
+    query = "SELECT count(llm_filter('is it x', r::VARCHAR, model := 'slow')) AS n FROM range(12) t(r);"
     terminal.send(query + ENTER)
-    terminal.expect(r"[1-9]\d*/30 rows")  # answers have come
+    terminal.expect(r"[1-9]\d*/12 rows")  # answers have come
     terminal.send(CTRL_C)
     printed = terminal.expect(READY)
     kept = re.search(r"Interrupted\. (\d+) answers? (?:is|are) kept; the same query goes on from there\.", printed)
@@ -120,7 +120,7 @@ def test_ctrl_c_keeps_answers_and_the_query_goes_on_from_there(terminal: Termina
     bill = re.search(r"(\d+) model calls, (\d+) from cache", printed)
     assert bill is not None, printed
     assert int(bill[2]) >= int(kept[1])
-    assert "30 │" in printed
+    assert "12 │" in printed
 
 
 def test_progress_is_cleared_at_the_end(terminal: Terminal) -> None:

@@ -161,6 +161,12 @@ def regroup(
     )
 
 
+def room(random: Random) -> Room:
+    """Few rows at once or all, and more of them in a while, or sometimes, or never."""
+    made = random.choice((0, 1, 2**40))
+    return Room(random.choice((1, 3, 100)), calls=lambda: random.randint(0, made))
+
+
 NAMES = "json_extract_string(spec, '$.name')"
 
 
@@ -168,7 +174,7 @@ async def streamed(trees: list[Tree], depth: int, random: Random, *, twice: bool
     outer, void_of = Level(1), Ancestry(())
     above = void_of.under(outer)
     ancestry = above.under(Level(2)) if twice else above
-    rows: AsyncIterator[pa.RecordBatch] = run_roots(source(trees, random), ancestry, Room(random.choice((1, 3, 100))))
+    rows: AsyncIterator[pa.RecordBatch] = run_roots(source(trees, random), ancestry, room(random))
     for level in range(depth):
         rows = filtered(renamed(expanding(answering(rows, random), ancestry, level), level), ancestry)
     fields = [("root", pa.string()), ("spec", pa.string()), (KEPT, pa.bool_())]
@@ -189,8 +195,7 @@ async def streamed(trees: list[Tree], depth: int, random: Random, *, twice: bool
 async def released(trees: list[Tree], depth: int, random: Random) -> list[str]:
     """Nobody groups: rows come in the order of the source and of its lists."""
     release = Release()
-    room = Room(random.choice((1, 3, 100)))
-    rows: AsyncIterator[pa.RecordBatch] = run_roots(source(trees, random), release.ancestry, room)
+    rows: AsyncIterator[pa.RecordBatch] = run_roots(source(trees, random), release.ancestry, room(random))
     for level in range(depth):
         rows = filtered(renamed(expanding(answering(rows, random), release.ancestry, level), level), release.ancestry)
     schema = pa.schema([("root", pa.string()), ("spec", pa.string()), (KEPT, pa.bool_())])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ import pytest
 
 import anserdb
 from anserdb.engine.errors import ModelError
-from anserdb.udfs.models.base import Capabilities, Generate, Reply, Request
+from anserdb.udfs.models.base import Generate, Request
 from anserdb.udfs.models.scripted import ScriptedModel
-from tests.support.batched_prompts import in_company
-from tests.support.reader import read, reader_model, shown_values
+from tests.support.reader import reader_model
+from tests.support.stutter import stuttering_model
 
 WORDS = ("x", "y", "z", "w", "v q", "k")
 PARTS = (
@@ -122,25 +121,13 @@ def test_groups_are_those_of_all_rows_at_once(
         assert asked == questions
 
 
-def stutter(request: Request) -> str | Reply:
-    """The reader, but its first answer to a split begins with the last word, goes on with one that is not there, and is refused."""
-    assert isinstance(request, Generate)
-    words = shown_values(request)[0].split() if '"parts"' in request.system else []
-    if len(words) > 1 and not request.attempt:
-        return json.dumps({"parts": [words[-1], "not in the text"]})
-    return in_company(read)(request)
-
-
 @pytest.mark.parametrize("name", ["filter", "left", "two levels", "two levels, one popped", "asked again"])
 def test_what_was_heard_of_a_refused_answer_is_taken_back(name: str) -> None:
-    capabilities = Capabilities(choice_scores=False, concurrency=8)
-
     async def pace(_: str) -> None:
         await asyncio.sleep(0.001)
 
-    model = ScriptedModel([(lambda _: True, stutter)], capabilities=capabilities, name="stutters", pace=pace)
     with anserdb.connect(store=":memory:", llm_model="m", llm_cache=False) as made:
-        made.register_model("m", model)
+        made.register_model("m", stuttering_model(pace))
         made.sql("CREATE TABLE docs (id INTEGER PRIMARY KEY, body VARCHAR)")
         made.sql("INSERT INTO docs VALUES (1, 'x y x'), (2, 'z'), (3, 'y x'), (4, 'x x y z w'), (5, NULL)")
         sql = QUERIES[name].format(t="docs")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,8 @@ from anserdb.engine.errors import DataError, ModelError
 from anserdb.udfs.models.base import Capabilities, Generate, Reply, Request
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.batched_prompts import in_company
-from tests.support.reader import read, reader_model, shown_values
+from tests.support.reader import read, reader_model
+from tests.support.stutter import stuttering_model
 
 SPLIT = "LATERAL LLM_SPLIT(d.body, 'words') s(w)"
 
@@ -79,25 +80,14 @@ def test_a_number_of_a_part_is_found_by_its_place_and_not_by_its_name(connection
     )
 
 
-def stutter(request: Request) -> str | Reply:
-    """Of several words that are to be split, the first answer begins with the last, and is refused."""
-    assert isinstance(request, Generate)
-    words = shown_values(request)[0].split() if '"parts"' in request.system else []
-    if len(words) > 1 and not request.attempt:
-        return json.dumps({"parts": [words[-1], "not in the text"]})
-    return in_company(read)(request)
-
-
 def test_no_group_of_a_part_is_shown_that_was_only_guessed() -> None:
     """The guess has all its own parts long before the list that it is in turns out to be another."""
 
     async def pace(said: str) -> None:
         await asyncio.sleep(0.05 if '"y"' in said else 0)
 
-    capabilities = Capabilities(choice_scores=False, concurrency=8)
-    model = ScriptedModel([(lambda _: True, stutter)], capabilities=capabilities, name="stutters", pace=pace)
     with anserdb.connect(store=":memory:", llm_model="m", llm_cache=False) as made:
-        made.register_model("m", model)
+        made.register_model("m", stuttering_model(pace))
         made.sql("CREATE TABLE docs AS SELECT 1 AS id, 'x y' AS body")
         sql = (
             "SELECT d.id, s.ordinal, list(u.w) FROM docs d, LATERAL LLM_SPLIT(d.body, 'words') s(word, ordinal), "
@@ -145,6 +135,57 @@ def test_what_fails_on_a_part_of_the_list_fails_the_query_in_its_own_words(conne
     with pytest.raises(DataError) as failure:
         rows(connection, sql)
     assert str(failure.value) == "Conversion Error: Could not convert string 'x' to INT32"
+
+
+ONE, TWO, CSV = "'{d}/one.parquet'", "'{d}/two.parquet'", "'{d}/one.csv'"
+
+
+@pytest.mark.parametrize(
+    ("source", "times"),
+    [
+        (f"{ONE} d", 1),
+        (f"read_parquet([{ONE}, {TWO}]) AS d", 1),
+        (f"read_parquet([{ONE}, {ONE}]) d", 2),
+        (f"read_csv({CSV}, header = true) AS d", 1),
+        (f"read_csv({CSV}, header := true, types := {{'id': 'INTEGER'}}) d", 1),
+        (f"docs d JOIN {ONE} f ON d.id = f.id", 1),
+        (f"docs d, {TWO} f", 3),
+    ],
+)
+def test_files_are_read_again_to_look_for_keys(
+    source: str, times: int, connection: anserdb.Connection, tmp_path: Path
+) -> None:
+    one, two = "SELECT id, body FROM docs WHERE id < 3", "SELECT id + 9 AS id, body FROM docs WHERE id < 3"
+    connection.sql(f"COPY ({one}) TO '{tmp_path}/one.parquet'; COPY ({two}) TO '{tmp_path}/two.parquet'")
+    connection.sql(f"COPY ({one}) TO '{tmp_path}/one.csv' (HEADER)")
+    source = source.replace("{d}", str(tmp_path))
+    sql = f"SELECT d.id, count(*) FROM {source}, {SPLIT} GROUP BY d.id"
+    assert "each when its row of the source is done (if the keys are one" in planned(connection, sql)
+    found = rows(connection, sql)
+    assert {count for _, count in found} == {3 * times}
+    connection.sql("SET llm_disabled_rules = 'nested_ancestry'")
+    assert rows(connection, sql) == found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{ONE} d TABLESAMPLE 50%",
+        "again d",
+        "docs d JOIN docs f ON d.id = f.id AND random() >= 0",
+        "docs d POSITIONAL JOIN docs f",
+        "(FROM docs LIMIT 3) d",
+        "read_mine(3) d",
+    ],
+)
+def test_what_may_be_another_the_next_time_is_read_once(
+    source: str, connection: anserdb.Connection, tmp_path: Path
+) -> None:
+    connection.sql(f"COPY docs TO '{tmp_path}/one.parquet'")
+    connection.sql("CREATE VIEW again AS SELECT id, body FROM docs WHERE random() < 0.5")
+    connection.sql("CREATE MACRO read_mine(n) AS TABLE SELECT id, body FROM docs WHERE random() < 0.5 OR id = n")
+    sql = f"SELECT d.body, count(*) FROM {source.replace('{d}', str(tmp_path))}, {SPLIT} GROUP BY d.body"
+    assert "which can be read only once" in planned(connection, sql)
 
 
 def test_explain_names_the_barrier() -> None:

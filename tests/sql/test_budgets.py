@@ -142,6 +142,7 @@ def test_an_unknown_way_is_refused(con: anserdb.Connection) -> None:
         con.sql("SET llm_on_budget = 'half'")
 
 
+@pytest.mark.usefixtures("short_backoff")
 @pytest.mark.parametrize(("setting", "limit"), [("llm_max_tokens", 3000), ("llm_max_cost_usd", 0.003)])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_server_never_gives_more_than_the_cap(setting: str, limit: float, seed: int) -> None:

@@ -17,6 +17,7 @@ from anserdb.engine.interfaces.shell.runner import Outcome, Runner
 from anserdb.engine.interfaces.shell.screen import Screen, Stream
 from anserdb.engine.interfaces.shell.vocabulary import Names
 
+LISTED = "list_transform([body], lambda b: LLM_COMPLETE('say', b))"
 FILTER = "SELECT id FROM t WHERE LLM_FILTER('Is it about geese?', body)"
 
 
@@ -53,6 +54,9 @@ def refusal(con: anserdb.Connection, query: str) -> BudgetExceeded:
         "SELECT LLM_CLASSIFY(body, ['a', 'b']) AS x, count(*) AS n FROM t GROUP BY x",
         "SELECT g, LLM_AGG(body, 'say') AS x FROM t GROUP BY g",
         "SELECT id FROM t ORDER BY LLM_SCORE('Is it about geese?', body) LIMIT 3",
+        f"SELECT {LISTED} AS x FROM t",
+        f"SELECT CASE WHEN id > 2 THEN {LISTED} END AS x FROM t WHERE g <> 3",
+        "SELECT a.id, b.id FROM t a LEFT JOIN t b ON a.id = b.id AND LLM_FILTER('Is it about geese?', b.body)",
     ],
 )
 def test_no_query_costs_more_than_its_refusal_says(con: anserdb.Connection, query: str) -> None:
@@ -77,6 +81,29 @@ def test_the_estimate_is_not_absurd(con: anserdb.Connection) -> None:
     result.fetchall()
     assert result.progress is not None
     assert refused.spent < 10 * (result.progress.cost_usd or 0)
+
+
+def test_what_a_first_run_finds_counts_and_nothing_else(con: anserdb.Connection) -> None:
+    """Rows that DuckDB drops, and inputs that rows share, cost nothing."""
+    few = refusal(con, f"SELECT {LISTED} AS x FROM t WHERE id < 10").spent
+    all_of = refusal(con, f"SELECT {LISTED} AS x FROM t").spent
+    doubled = refusal(con, f"SELECT {LISTED} AS x FROM t, range(2)").spent
+    assert 0 < 4 * few < all_of == doubled
+    assert refusal_of_nothing(con, f"SELECT {LISTED} AS x FROM t WHERE id < 0")
+    con.sql(f"SET llm_confirm_usd = {few * 1.01}")
+    before = calls(con)
+    con.sql(f"UPDATE t SET body = {LISTED}[1] WHERE id < 10")
+    assert calls(con) == before + 10
+    with pytest.raises(BudgetExceeded):
+        con.sql(f"UPDATE t SET body = {LISTED}[1] WHERE id >= 10")
+    assert calls(con) == before + 10
+
+
+def refusal_of_nothing(con: anserdb.Connection, query: str) -> bool:
+    con.sql("SET llm_confirm_usd = 0")
+    result = con.sql(query)
+    con.sql("RESET llm_confirm_usd")
+    return result is not None and result.fetchall() == []
 
 
 def test_what_is_cheaper_than_the_sum_runs_unasked(con: anserdb.Connection) -> None:

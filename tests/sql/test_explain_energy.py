@@ -70,7 +70,8 @@ def test_analyze_says_what_was_recorded(con: anserdb.Connection) -> None:
     assert f"energy≈{joules:.2g} J ({low:.2g} to " in figures.splitlines()[-1]
     assert "default" in figures.splitlines()[-1]
     again = explained(con, "EXPLAIN ANALYZE SELECT LLM_COMPLETE('q', body) AS x FROM t")
-    assert again.splitlines()[-1].startswith("total: calls=0"), "answers that are found take nothing"
+    assert again.splitlines()[-2].startswith("total: calls=0"), "answers that are found take nothing"
+    assert again.splitlines()[-1].strip() == f"energy≈0 J avoided≈{joules:.2g} J"
 
 
 def test_the_document_has_the_graph_of_stages(con: anserdb.Connection) -> None:

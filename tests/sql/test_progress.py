@@ -76,17 +76,18 @@ def test_what_is_left_is_known_while_calls_are_under_way(con: anserdb.Connection
 
 def test_large_inputs_are_expected_before_they_are_read(con: anserdb.Connection) -> None:
     con.sql("CREATE TABLE big AS SELECT i AS id, 'body ' || i % 50 AS body FROM range(300_000) r(i)")
-    gate = Gate("body 7", concurrency=4)
+    gate = Gate("body 7", concurrency=256)
     con.register_model("gate", gate.model)
     seen: list[ProgressEvent] = []
 
     def watch(event: ProgressEvent) -> None:
         seen.append(event)
-        gate.open()
+        if any(o.rows_in for o in event.operators):
+            gate.open()
 
     con.on_progress(watch)
     fetch(con, "SELECT id, LLM_COMPLETE('say', body, model := 'gate') AS x FROM big")
-    early = [o for event in seen[:-1] for o in event.operators if not o.exact]
+    early = [o for event in seen[:-1] for o in event.operators if o.rows_in and not o.exact]
     assert early
     assert {o.rows_total for o in early} == {300_000}
     assert (seen[-1].operators[0].rows_total, seen[-1].operators[0].exact) == (300_000, True)

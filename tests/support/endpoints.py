@@ -44,10 +44,10 @@ class Endpoint:
         try:
             if not self._up(self._clock.now()):
                 await self._clock.sleep(self._failing)
-                raise ModelUnavailable(f"{self.identity} is down")
+                raise ModelUnavailable(f"{self.identity} is down", "m")
             await self._clock.sleep(self._seconds(number))
             if not self._up(self._clock.now()):
-                raise ModelUnavailable(f"{self.identity} dropped the connection")
+                raise ModelUnavailable(f"{self.identity} dropped the connection", "m")
         except asyncio.CancelledError:
             self.cancelled += 1
             raise

@@ -179,13 +179,14 @@ class Evaluator:
     def _unnest(self, plan: Unnest) -> str:
         below = self._materialise(plan.input)
         made = next(c.type for c in columns(plan.input) if c.name == plan.column)
-        names = [name for name, _ in parse_type(made).child.fields]
-        fields = ", ".join(f"__e.{quote(n)} AS {c.name}" for n, c in zip(names, plan.outputs, strict=True))
+        values = ["__e"] if plan.whole else [f"__e.{quote(name)}" for name, _ in parse_type(made).child.fields]
+        values += ["__n"] if plan.ordinal == "counted" else []
+        fields = ", ".join(f"{value} AS {c.name}" for value, c in zip(values, plan.outputs, strict=True))
         lists = (
             f"CASE WHEN len({plan.column}) > 0 THEN {plan.column} ELSE [NULL] END" if plan.keep_empty else plan.column
         )
-        rows = f"(SELECT *, unnest({lists}) AS __e FROM {below})"
-        return self._table(f"SELECT * EXCLUDE ({plan.column}, __e), {fields} FROM {rows}")
+        rows = f"(SELECT *, unnest({lists}) AS __e, unnest(range(1, len({plan.column}) + 1)) AS __n FROM {below})"
+        return self._table(f"SELECT * EXCLUDE ({plan.column}, __e, __n), {fields} FROM {rows}")
 
     def _answer(
         self, call: SemanticCall, row: dict[str, Any], kind: pa.DataType, asked: list[Key] | None = None

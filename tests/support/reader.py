@@ -7,6 +7,7 @@ The same SQL text can so run in AnserDB and, verbatim, in DuckDB alone; the latt
 - ``LLM_SCORE('mentions kiwi', x)``: how often it does, of four.
 - ``LLM_COMPLETE('say', x, …)``: ``say(x; …)``; with ``returns`` an INTEGER: the inputs' length, a BOOLEAN: as LLM_FILTER.
 - ``LLM_EXTRACT(x, {…})``: the word after ``field=`` in the input, else NULL.
+  With a list: the words, ``-`` for a NULL; ``null`` alone for no list.
 - ``LLM_SPLIT(x, 'words')``: the words. ``LLM_EXTRACT_TABLE(x, {…})``: a row per ``field=word``, of that field alone.
 - ``LLM_SUMMARIZE(x)``: the texts of the group, sorted.
 """
@@ -106,6 +107,9 @@ def _json(schema: dict[str, Any], system: str, values: Sequence[str]) -> Any:
         }
     if "enum" in schema:
         return _label("; ".join(values), schema["enum"])
+    if schema["type"] == "array":
+        words = values[0].split()
+        return None if words == ["null"] else [None if word == "-" else word for word in words]
     if schema["type"] == "boolean":
         return _mentions(system, values)
     return len("; ".join(values))

@@ -15,7 +15,12 @@ def fill(
     for native in connections:
         native.execute("CREATE OR REPLACE TABLE t (id INTEGER, a VARCHAR, b VARCHAR, n INTEGER)")
         native.execute("CREATE OR REPLACE TABLE u (id INTEGER, c VARCHAR, n INTEGER)")
-        for number, row in enumerate(t):
-            native.execute("INSERT INTO t VALUES (?, ?, ?, ?)", [number, *row])
-        for number, row in enumerate(u):
-            native.execute("INSERT INTO u VALUES (?, ?, ?)", [number, *row])
+        _insert(native, "t", "(?, ?, ?, ?)", t)
+        _insert(native, "u", "(?, ?, ?)", u)
+
+
+def _insert(native: duckdb.DuckDBPyConnection, table: str, row: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """All rows by one statement."""
+    if rows:
+        values = [value for number, cells in enumerate(rows) for value in (number, *cells)]
+        native.execute(f"INSERT INTO {table} VALUES {', '.join([row] * len(rows))}", values)

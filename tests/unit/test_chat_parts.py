@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anserdb.engine.errors import InvalidAnswer, RateLimited
+from anserdb.engine.errors import InvalidAnswer, ModelError, ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import ChoiceAnswer, Generate, Usage
 from anserdb.udfs.models.chat_format import Dialect
 from anserdb.udfs.models.choices import choice_scores, match_choice
 from anserdb.udfs.models.http_errors import Endpoint, Refusal, read_refusal, redact, refused, retry_after
 from anserdb.udfs.models.json_answer import read_json, server_schema
+from anserdb.udfs.models.unavailable import retry_after_of
 
 
 @pytest.mark.parametrize(
@@ -236,10 +238,26 @@ def test_an_answer_in_parts_is_put_together() -> None:
             read(content)
 
 
-def test_a_server_that_wants_long_silence_ends_the_query() -> None:
+@pytest.mark.parametrize("status", [502, 503, 504, 529])
+@pytest.mark.parametrize("form", ["seconds", "milliseconds", "date"])
+def test_a_server_that_cannot_answer_may_say_until_when(status: int, form: str) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    headers = {
+        "seconds": {"Retry-After": "90"},
+        "milliseconds": {"retry-after-ms": "90000"},
+        "date": {"Retry-After": date},
+    }
+    error = refused(read_refusal(status, headers[form], b"{}"), Endpoint("m", "m", "http://127.0.0.1/v1", "KEY"))
+    assert isinstance(error, ModelUnavailable)
+    assert retry_after_of(error) == pytest.approx(90, abs=30)
+    assert retry_after_of(copy.copy(error)) == retry_after_of(error)  # of a call that was not sent: its circuit is open
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (503, ModelUnavailable)])
+def test_a_server_that_wants_long_silence_ends_the_query(status: int, kind: type[ModelError]) -> None:
     where = Endpoint("m", "m", "http://127.0.0.1/v1", "KEY")
-    soon, late = (refused(Refusal(429, "", retry_after_s=seconds), where) for seconds in (120.0, 3600.0))
-    assert isinstance(late, RateLimited)
+    soon, late = (refused(Refusal(status, "", retry_after_s=seconds), where) for seconds in (120.0, 3600.0))
+    assert isinstance(late, kind)
     assert (soon.hopeless, late.hopeless) == (False, True)
     assert "3,600 s" in str(late)
 

@@ -28,7 +28,7 @@ class _Run:
 def _run(accuracies: list[float], costs: list[float], *, rows: int = 1000, target: float = 0.9, seed: int = 0) -> _Run:
     """Rows with labels a, b and c; arm n + 1 is right with its probability; costs are relative to the reference alone."""
     chance = random.Random(seed)
-    chooser = Chooser(len(costs), lambda: costs, lambda: 1 - target, _ignore, rows=rows, seed=seed)
+    chooser = Chooser(len(costs), lambda: costs, lambda: 1 - target, _ignore, rows=lambda: rows, seed=seed)
     spent = agreed = 0.0
     for _ in range(rows):
         truth = chance.choice("abc")
@@ -71,7 +71,7 @@ def test_the_dearer_arm_is_not_even_tried_long() -> None:
 
 
 def test_drift_brings_the_reference_back() -> None:
-    chooser = Chooser(2, lambda: [1.0, 0.01], lambda: 0.1, _ignore, rows=100_000, seed=3)
+    chooser = Chooser(2, lambda: [1.0, 0.01], lambda: 0.1, _ignore, rows=lambda: 100_000, seed=3)
     agreed_after = 0
     for row in range(20_000):
         assignment = chooser.assign()
@@ -85,7 +85,7 @@ def test_drift_brings_the_reference_back() -> None:
 
 
 def test_rows_wait_for_the_wave_under_way() -> None:
-    chooser = Chooser(2, lambda: [1.0, 0.1], lambda: 0.1, _ignore, rows=1000)
+    chooser = Chooser(2, lambda: [1.0, 0.1], lambda: 0.1, _ignore, rows=lambda: 1000)
     wave = [chooser.assign() for _ in range(FIRST_WAVE)]
     assert chooser.assign() is None
     for assignment in wave:
@@ -97,7 +97,7 @@ def test_rows_wait_for_the_wave_under_way() -> None:
 def test_a_filter_has_to_have_kept_rows_that_the_reference_keeps() -> None:
     # It says FALSE to everything, and agrees in 95 % of the rows.
     chance = random.Random(1)
-    chooser = Chooser(2, lambda: [1.0, 0.01], lambda: 0.1, _ignore, rows=2000, boolean=True)
+    chooser = Chooser(2, lambda: [1.0, 0.01], lambda: 0.1, _ignore, rows=lambda: 2000, boolean=True)
     for _ in range(2000):
         assignment = chooser.assign()
         assert assignment is not None
@@ -106,7 +106,7 @@ def test_a_filter_has_to_have_kept_rows_that_the_reference_keeps() -> None:
 
 
 def test_an_arm_that_fails_has_not_agreed() -> None:
-    chooser = Chooser(2, lambda: [1.0, 0.01], lambda: 0.1, _ignore, rows=2000)
+    chooser = Chooser(2, lambda: [1.0, 0.01], lambda: 0.1, _ignore, rows=lambda: 2000)
     for _ in range(200):
         assignment = chooser.assign()
         assert assignment is not None

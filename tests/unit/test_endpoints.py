@@ -11,6 +11,7 @@ from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import ModelUnavailable
 from anserdb.udfs.models.base import Generate, ModelSpec, Reply
 from anserdb.udfs.models.registry import open_model
+from anserdb.udfs.models.unavailable import Unready
 from anserdb.udfs.models.wrap.gate import Limits
 from anserdb.udfs.models.wrap.limited import Limited
 from tests.support.clock import VirtualClock
@@ -114,8 +115,36 @@ async def test_nobody_waits_for_one_that_hangs(clock: VirtualClock) -> None:
 async def test_if_all_are_down_the_row_fails_as_with_one(clock: VirtualClock) -> None:
     ends = [Endpoint(clock, 0.05, up=lambda now: False, name=name) for name in "ab"]
     replies = await clock.run(all_of(limited(Gates(clock), *ends, cap=8), 100))
-    assert {type(reply) for reply in replies} == {ModelUnavailable}
+    assert all(isinstance(reply, ModelUnavailable) for reply in replies)
+    told = "None of the 2 endpoints of model m answers: a is down; b is down. Check that these servers run"
+    assert {str(reply)[: len(told)] for reply in replies} == {told}  # also of those that were not sent
     assert sum(len(end.starts) for end in ends) <= 2 * (10 + 8)
+
+
+async def test_nobody_waits_for_one_that_asked_to_be_left_alone(clock: VirtualClock) -> None:
+    """A call is under way at the faster one, so it would soon be heard of again; but it will take no other for long."""
+    leave_alone = False
+
+    def busy(_: int) -> float:
+        if leave_alone:
+            raise Unready("busy", "m", retry_after_s=100.0)
+        return 10.0
+
+    fast, slow = Endpoint(clock, busy, name="fast"), Endpoint(clock, 25.0, name="slow")
+    model = limited(Gates(clock), fast, slow, cap=4)
+
+    async def work() -> float:
+        nonlocal leave_alone
+        await all_of(model, 16)
+        under_way = asyncio.create_task(model.call(Generate("", "first")))
+        await clock.sleep(1.0)
+        leave_alone, began, asked = True, clock.now(), len(fast.starts)
+        await asyncio.gather(*map(model.call, questions(2)))
+        await under_way
+        assert len(fast.starts) == asked + 1
+        return clock.now() - began
+
+    assert await clock.run(work()) == 25.0
 
 
 async def test_the_users_cap_holds_for_all_together_and_the_models_for_each(clock: VirtualClock) -> None:

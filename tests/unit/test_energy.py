@@ -236,7 +236,11 @@ def test_settings_say_what_a_kilowatt_hour_emits() -> None:
     settings = Settings()
     settings.assign("llm_carbon_region", "fr")
     assert EnergyMeter(LLAMA, settings).carbon == carbon_intensity("FR", None)
-    with pytest.raises(BindError, match="llm_carbon_region"):
+    settings.assign("llm_carbon_region", "World")
+    assert settings.llm_carbon_region == "world"
+    with pytest.raises(BindError, match=r"llm_carbon_region.*did you mean 'world'.*AU, BR"):
+        settings.assign("llm_carbon_region", "Worlds")
+    with pytest.raises(BindError, match="no region 'Atlantis'"):
         settings.assign("llm_carbon_region", "Atlantis")
     settings.assign("llm_carbon_g_per_kwh", 36.0)
     carbon = EnergyMeter(LLAMA, settings).carbon

@@ -136,3 +136,20 @@ def test_every_character_is_looked_at_a_bounded_number_of_times() -> None:
     found = [item for sign in text for item in items.feed(Counting(sign))]
     assert len(found) == 3_001
     assert Counting.taken <= 3 * len(text)
+
+
+@given(
+    st.lists(VALUES, max_size=5),
+    CUTS,
+    st.sampled_from(["", " \n", '<think>["no"]</think>', '<think>["no"]</think>\n ']),
+)
+def test_a_list_may_stand_alone_or_in_an_object(values: list[Any], cuts: list[int], before: str) -> None:
+    for answer in (json.dumps(values), json.dumps({"value": values})):
+        items = ListItems("value", bare=True)
+        found = [item for piece in cut(before + answer, cuts) for item in items.feed(piece)]
+        assert found == [read_json(json.dumps(value)) for value in values]
+
+
+def test_a_list_amid_words_is_a_reference() -> None:
+    items = ListItems("value", bare=True)
+    assert [item for piece in ("As in ", "[1]", ": [2]") for item in items.feed(piece)] == []

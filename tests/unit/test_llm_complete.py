@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from anserdb.engine.errors import InvalidAnswer
 from anserdb.udfs.functions import functions
 from anserdb.udfs.models.base import JsonAnswer, TextAnswer
+from anserdb.udfs.spec import Streams
 from tests.support.function_call import DYNAMIC, Asker, bound, task
 
 
@@ -104,3 +106,32 @@ def test_placeholders_become_the_inputs_labels() -> None:
     assert "Shorten the title." in request.system
     with pytest.raises(ValueError, match="titel"):
         complete("Shorten {titel}.", inputs=2)
+
+
+@pytest.mark.parametrize("answer", ['["a", null, "b"]', '{"value": ["a", null, "b"]}'])
+async def test_elements_of_a_list_are_known_before_it_is_whole(answer: str) -> None:
+    heard: list[list[Any]] = []
+    bare = json.dumps(json.loads(answer)["value"]) if answer.startswith("{") else answer
+
+    class Wrapping(Asker):
+        """A server that demands an object is heard with it, and its reply comes without."""
+
+        async def __call__(self, request: Any, parse: Any) -> Any:
+            reply = await self.model.call(request)
+            return parse(replace(reply, text=bare))
+
+    result = await complete(returns="VARCHAR[]")[0].stream(["x"], Wrapping(("", answer)), lambda i: heard.append([*i]))
+    assert result == ["a", None, "b"]
+    assert heard[:3] == [["a"], ["a", None], ["a", None, "b"]][: len(heard)]
+    assert heard
+
+
+async def test_what_is_no_list_is_not_told_and_no_list_has_no_elements() -> None:
+    assert not isinstance(complete()[0], Streams)
+    call = complete(returns="INTEGER[]")[0]
+    assert await call.stream([None], Asker(), pytest.fail) is None
+    assert await call.stream(["x"], Asker(("", "null")), pytest.fail) == []
+    heard: list[Any] = []
+    with pytest.raises(InvalidAnswer, match="outside INTEGER"):
+        await call.stream(["x"], Asker(("", '[1, "two"]')), heard.append)
+    assert [1, "two"] not in heard

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from itertools import pairwise, permutations
 from random import Random
 
@@ -23,6 +22,7 @@ from anserdb.engine.physical.prefix_order import (
     sorted_rows,
     without_repeats,
 )
+from benchmarks.support_prefix import optimum, tokens
 
 Cells = Sequence[Sequence[str]]
 
@@ -38,10 +38,6 @@ grants = st.sampled_from([Grant(), Grant(16), Grant(16, 64)])
 
 def table_of(rows: Cells, head: int = 0) -> Table:
     return Table.of([pa.array(column) for column in zip(*rows, strict=True)], head)
-
-
-def tokens(cell: str) -> int:
-    return -(-len(cell) // 4)
 
 
 def shared(one: Sequence[str], other: Sequence[str]) -> int:
@@ -62,31 +58,6 @@ def hits(rows: Cells, grant: Grant, head: int = 0) -> float:
         whole = best // grant.block * grant.block
         found += whole if whole >= grant.minimum else 0
     return found / (sum(map(tokens, (cell for row in rows for cell in row))) + head * len(rows))
-
-
-def best_of_all(rows: Cells) -> float:
-    """The share that rows can find at best if each has its inputs in an order of its own: every way to form groups."""
-
-    @cache
-    def cheapest(group: frozenset[int], left: frozenset[int]) -> int:
-        if not group or not left:
-            return 0
-        first = min(group)
-        if len(group) == 1:
-            return sum(tokens(rows[first][column]) for column in left)
-        return min(
-            tokens(rows[first][column]) + cheapest(part, left - {column}) + cheapest(group - part, left)
-            for column in left
-            for part in parts(group, first, column)
-        )
-
-    def parts(group: frozenset[int], first: int, column: int) -> Iterator[frozenset[int]]:
-        alike = [row for row in sorted(group - {first}) if rows[row][column] == rows[first][column]]
-        for chosen in range(1 << len(alike)):
-            yield frozenset([first, *(row for bit, row in enumerate(alike) if chosen >> bit & 1)])
-
-    total = sum(tokens(cell) for row in rows for cell in row)
-    return 1 - cheapest(frozenset(range(len(rows))), frozenset(range(len(rows[0])))) / total
 
 
 @given(cells)
@@ -158,10 +129,10 @@ REVIEWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 99)), min_size=2,
 def test_of_reviews_joined_with_products_one_order_for_all_is_as_good_as_one_for_each(
     reviews: list[tuple[int, int]],
 ) -> None:
-    rows = [[f"review {r} " * 5, "yes" if r % 2 else "no", f"about {p} " * 20, f"name {p}"] for p, r in reviews]
+    rows = [(f"review {r} " * 5, "yes" if r % 2 else "no", f"about {p} " * 20, f"name {p}") for p, r in reviews]
     table = table_of(rows)
     ours = remembered(table.arranged(input_order(table)), Grant())
-    assert ours >= best_of_all(rows) - 0.02
+    assert ours >= optimum(rows) - 0.02
 
 
 def test_lanes_find_what_plain_sorting_does_not() -> None:

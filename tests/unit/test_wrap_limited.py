@@ -15,6 +15,7 @@ from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import Embed, Generate, Reply, Request, Usage
 from anserdb.udfs.models.scripted import Fault, ScriptedModel
+from anserdb.udfs.models.unavailable import Unready
 from anserdb.udfs.models.wrap.gate import LONGEST_PAUSE_S, Limits
 from anserdb.udfs.models.wrap.limited import Limited
 from tests.support.clock import VirtualClock
@@ -84,23 +85,25 @@ async def test_other_failures_leave_the_cap_alone() -> None:
     assert wrapped.in_flight == 0
 
 
-async def test_retry_after_stops_every_model_of_the_endpoint() -> None:
+@pytest.mark.parametrize("kind", [RateLimited, Unready])
+async def test_retry_after_stops_every_model_of_the_endpoint(kind: type[RateLimited | Unready]) -> None:
     clock, starts = VirtualClock(), list[float]()
     gates = Gates(clock)
-    refused = ScriptedModel(faults=[Fault("", RateLimited("wait", retry_after_s=7.0))])
+    refused = ScriptedModel(faults=[Fault("", kind("wait", retry_after_s=7.0))])
     other = ScriptedModel(delay=sleeper(clock, 0.0, starts))
     first, second = Limited(refused, gates.open(Limits("a", "m", 2))), Limited(other, gates.open(Limits("a", "n", 2)))
-    with pytest.raises(RateLimited):
+    with pytest.raises(kind):
         await clock.run(first.call(requests(1)[0]))
     await clock.run(call_all(second, requests(3)))
     assert min(starts) == 7.0
 
 
-async def test_nobody_waits_for_a_server_that_wants_silence_for_hours() -> None:
+@pytest.mark.parametrize("kind", [RateLimited, Unready])
+async def test_nobody_waits_for_a_server_that_wants_silence_for_hours(kind: type[RateLimited | Unready]) -> None:
     clock = VirtualClock()
-    model = ScriptedModel(faults=[Fault("", RateLimited("tomorrow", retry_after_s=LONGEST_PAUSE_S + 1))])
+    model = ScriptedModel(faults=[Fault("", kind("tomorrow", retry_after_s=LONGEST_PAUSE_S + 1))])
     wrapped = limited(model, clock, cap=2)
-    with pytest.raises(RateLimited):
+    with pytest.raises(kind):
         await clock.run(wrapped.call(requests(1)[0]))
     await clock.run(call_all(wrapped, requests(1)))
     assert clock.now() == 0

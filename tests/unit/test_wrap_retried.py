@@ -14,6 +14,7 @@ from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.errors import InvalidAnswer, ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from anserdb.udfs.models.base import Generate
 from anserdb.udfs.models.scripted import Fault, ScriptedModel
+from anserdb.udfs.models.unavailable import Unready, all_failed
 from anserdb.udfs.models.wrap.gate import LONGEST_PAUSE_S, Limits
 from anserdb.udfs.models.wrap.limited import Limited
 from anserdb.udfs.models.wrap.retried import FIRST_WINDOW_S, LONGEST_WINDOW_S, Retried
@@ -74,8 +75,16 @@ async def test_a_lasting_failure_ends_the_retries() -> None:
     assert len(model.calls) == 2
 
 
-async def test_the_server_s_own_figure_is_honoured(waits: list[float]) -> None:
-    model = ScriptedModel(faults=[Fault("", RateLimited("slow", retry_after_s=11.0), times=3)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RateLimited("slow", retry_after_s=11.0),
+        Unready("starting", retry_after_s=11.0),
+        all_failed([Unready("starting", retry_after_s=30.0), Unready("starting", retry_after_s=11.0)]),
+    ],
+)
+async def test_the_server_s_own_figure_is_honoured(error: ModelError, waits: list[float]) -> None:
+    model = ScriptedModel(faults=[Fault("", error, times=3)])
     await Retried(model, max_retries=3).call(ASK)
     assert len(waits) == 3
     assert all(11.0 <= wait <= 11.25 for wait in waits)
@@ -96,9 +105,20 @@ async def test_every_attempt_comes_at_any_moment_of_its_window_and_of_no_other(w
         assert end - 0.1 * length < max(moments) <= end + 1e-9
 
 
-async def test_a_server_that_wants_minutes_is_not_waited_for(waits: list[float]) -> None:
-    model = ScriptedModel([("", RateLimited("tomorrow", retry_after_s=LONGEST_PAUSE_S + 1))])
-    with pytest.raises(RateLimited):
+async def test_a_server_that_starts_for_longer_than_it_says_is_asked_ever_later(waits: list[float]) -> None:
+    """Five times "in a second" would be over before a server of ten seconds is up."""
+    model = ScriptedModel(faults=[Fault("", Unready("starting", retry_after_s=1.0), times=5)])
+    await Retried(model, max_retries=5).call(ASK)
+    assert min(waits) >= 1.0
+    assert sum(waits) > 15.0
+
+
+@pytest.mark.parametrize("kind", [RateLimited, Unready])
+async def test_a_server_that_wants_minutes_is_not_waited_for(
+    kind: type[RateLimited | Unready], waits: list[float]
+) -> None:
+    model = ScriptedModel([("", kind("tomorrow", retry_after_s=LONGEST_PAUSE_S + 1))])
+    with pytest.raises(kind):
         await Retried(model, max_retries=3).call(ASK)
     assert waits == []
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...engine.types import VARCHAR, SqlType, parse_type
+from ...engine.types import VARCHAR, SqlType, from_json, parse_type
 from ..models.base import Answer, Capabilities, Generate, Reply
 from ..prompts.inputs import DATA_RULE, fields, input_names
+from ..prompts.list_answers import ListQuestion, listed
 from ..prompts.row_values import RowValues
 from ..prompts.template import instruction
 from ..prompts.typed_answer import answer_type, constraint, form_words, parse_reply, spoken
-from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
+from ..spec import DYNAMIC, Arguments, Ask, Emit, Option, Parameter, SemanticFunction, Unprepared
 
 _MAX_TOKENS = 512
 
@@ -52,6 +53,26 @@ class CompleteTask(Unprepared):
         return parse_reply(reply, self.type)
 
 
+@dataclass(frozen=True, slots=True)
+class CompleteListTask(CompleteTask):
+    """Asks for a list, whose elements are known one by one."""
+
+    async def stream(self, row: Sequence[Any], ask: Ask, emit: Emit) -> Any:
+        """As :meth:`run`. An element depends on no other, so what is emitted stands unless the whole answer is refused."""
+        if None in self.values.of(row):
+            return None
+        # Servers that want an object around every answer get the list as its value.
+        question = ListQuestion(self.requests(row)[0], "value", self._list, lambda: self._element, bare=True)
+        return await listed([question], ask, emit)
+
+    def _list(self, reply: Reply) -> list[Any]:
+        """An answer that is null has no elements, like an empty one."""
+        return self._value(reply) or []
+
+    def _element(self, element: Any) -> Sequence[Any]:
+        return (from_json(element, self.type.child),)
+
+
 def _type(arguments: Arguments) -> SqlType:
     text = arguments.options.get("returns")
     return parse_type(text) if text else VARCHAR
@@ -64,7 +85,7 @@ def _lower(arguments: Arguments, _: Capabilities) -> CompleteTask:
             "LLM_COMPLETE needs its prompt as a text literal; pass columns after it: LLM_COMPLETE('…', body)."
         )
     names, inputs = input_names(arguments.texts[1:]), arguments.constants[1:]
-    return CompleteTask(
+    return (CompleteListTask if sql_type.kind == "list" else CompleteTask)(
         type=sql_type,
         system="\n".join(
             [instruction(prompt, names, arguments.texts[1:]), form_words(sql_type), *([DATA_RULE] if names else [])]

@@ -195,6 +195,9 @@ def looks_like_key(value: object) -> bool:
 
 COMMON_OPTIONS: Mapping[str, OptionSpec] = {
     "price_in": OptionSpec(non_negative, "US dollars per million input tokens"),
+    "price_cached_in": OptionSpec(
+        non_negative, "US dollars per million input tokens that its server had in a cache (default: price_in)"
+    ),
     "price_out": OptionSpec(non_negative, "US dollars per million output tokens"),
     "concurrency": OptionSpec(positive_integer, "most calls in flight"),
     "rpm": OptionSpec(positive, "most requests per minute"),

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from ...engine.errors import ModelError, ModelTimeout, ModelUnavailable, RateLimited
 from .backend import looks_like_key
 from .keys import KeySource, SecretKey
+from .unavailable import Unready
 from .wrap.gate import LONGEST_PAUSE_S
 
 _SECRET = re.compile(r"(?:Bearer\s+\S+)|\b(?:sk|pk|rk|hf|gsk|xai)[-_][A-Za-z0-9_\-*.]{6,}")
@@ -131,14 +132,12 @@ def refused(refusal: Refusal, where: Endpoint) -> ModelError:
             return _hopeless(f"{_who(where)} was not found. {hint}{said}", where.name)
         case 429 if refusal.code == "insufficient_quota" or refusal.kind == "insufficient_quota":
             return _hopeless(f"{_who(where)}: the account's quota is used up; waiting does not help.{said}", where.name)
-        case 429 if (refusal.retry_after_s or 0.0) > LONGEST_PAUSE_S:
-            return _silenced(refusal.retry_after_s or 0.0, where, said)
         case 429:
-            return RateLimited(f"{_who(where)} asks for fewer requests.{said}", where.name, refusal.retry_after_s)
+            return _paused(RateLimited, "asks for fewer requests", refusal, where)
         case 408 | 409:
-            return ModelUnavailable(f"{_who(where)} could not answer now (HTTP {refusal.status}).{said}", where.name)
+            return _paused(Unready, f"could not answer now (HTTP {refusal.status})", refusal, where)
         case status if status >= 500:
-            return ModelUnavailable(f"{_who(where)} is failing (HTTP {status}).{said}", where.name)
+            return _paused(Unready, f"is failing (HTTP {status})", refusal, where)
         case _ if too_long(refusal):
             hint = "Shorten the input, or use a model with a longer context."
             return ModelError(f"The input is too long for {_who(where, start=False)}. {hint}{said}", where.name)
@@ -184,10 +183,15 @@ def unread_secret(where: Endpoint, reason: str) -> ModelError:
     return _hopeless(f"Model {where.name} takes its key from a DuckDB secret. {reason}", where.name)
 
 
-def _silenced(seconds: float, where: Endpoint, said: str) -> ModelError:
+def _paused(kind: type[RateLimited | Unready], what: str, refusal: Refusal, where: Endpoint) -> ModelError:
+    """A refusal that may say when to come back; if that is too late to be waited for, this query comes to nothing."""
+    said = f" The server says: {refusal.text}" if refusal.text else ""
+    seconds = refusal.retry_after_s
+    if seconds is None or seconds <= LONGEST_PAUSE_S:
+        return kind(f"{_who(where)} {what}.{said}", where.name, seconds)
     hint = "What is answered is kept: run the query again then."
     words = f"{_who(where)} asks for no request in the next {seconds:,.0f} s. {hint}{said}"
-    error = RateLimited(words, where.name, seconds)
+    error = kind(words, where.name, seconds)
     error.hopeless = True
     return error
 

@@ -10,7 +10,7 @@ from .base import ModelSpec, Usage
 from .http_transport import on_this_machine
 from .registry import address, addresses, backends
 
-UNKNOWN = "unknown"
+UNKNOWN, DECLARED, LOCAL = "unknown", "CREATE MODEL", "local"
 
 
 class Cost(NamedTuple):
@@ -26,17 +26,72 @@ class Cost(NamedTuple):
     source: str
 
 
+class Terms(NamedTuple):
+    """What a model's tokens cost while nothing changes.
+
+    Parameters
+    ----------
+    price_in, price_cached_in, price_out : US dollars per million tokens, as declared; ``None``: they were not.
+        Input tokens that the server had in its cache cost ``price_in``, too, unless there is a price for them.
+    source : as in :class:`Cost`, where a call's cost is known.
+    """
+
+    price_in: float | None
+    price_cached_in: float | None
+    price_out: float | None
+    source: str
+
+    def usd(self, read: int | None, written: int | None, cached: int | None) -> float | None:
+        """What so many tokens cost by the declared prices; ``None``: a price is missing, or nobody counted.
+
+        >>> Terms(4.0, 1.0, 8.0, DECLARED).usd(1_000_000, 250_000, 500_000)
+        4.5
+        """
+        total, price = 0.0, self.price_in
+        if read != 0:
+            if read is None or price is None:
+                return None
+            total = read * price
+            if cached and self.price_cached_in is not None:
+                total -= min(read, cached) * (price - self.price_cached_in)
+        if written:
+            if self.price_out is None:
+                return None
+            total += written * self.price_out
+        return total / 1_000_000
+
+
+def terms(spec: ModelSpec) -> Terms:
+    """What holds for a model.
+
+    >>> terms(ModelSpec("m", "openai", {"price_in": 1.0, "price_out": 4.0}))
+    Terms(price_in=1.0, price_cached_in=None, price_out=4.0, source='CREATE MODEL')
+    """
+    if "price_in" in spec.options or "price_out" in spec.options:
+        return Terms(_number(spec, "price_in"), _number(spec, "price_cached_in"), _number(spec, "price_out"), DECLARED)
+    if on_own_machine(spec):
+        return Terms(None, None, None, LOCAL)
+    return Terms(None, None, None, _table_name() if spec.provider == "openai" else UNKNOWN)
+
+
+def _number(spec: ModelSpec, name: str) -> float | None:
+    given = spec.options.get(name)
+    return None if given is None else float(given)
+
+
 def cost_usd(spec: ModelSpec, usage: Usage) -> Cost:
     """The price of a call (or of many, their usage added up).
 
     >>> cost_usd(ModelSpec("m", "openai", {"price_in": 1.0, "price_out": 4.0}), Usage(500_000, 250_000))
     Cost(usd=1.5, source='CREATE MODEL')
     """
-    if "price_in" in spec.options or "price_out" in spec.options:
-        return _declared(spec, usage)
-    if on_own_machine(spec):
-        return Cost(0.0, "local")
-    if spec.provider != "openai" or usage.tokens_in is None:
+    now = terms(spec)
+    if now.source == LOCAL:
+        return Cost(0.0, LOCAL)
+    if now.source == DECLARED:
+        usd = now.usd(usage.tokens_in, usage.tokens_out, usage.tokens_cached)
+        return Cost(usd, UNKNOWN if usd is None else DECLARED)
+    if now.source == UNKNOWN or usage.tokens_in is None:
         return Cost(None, UNKNOWN)
     return _table(str(spec.options.get("model", spec.name)), str(address(spec)), usage)
 
@@ -44,20 +99,6 @@ def cost_usd(spec: ModelSpec, usage: Usage) -> Cost:
 def estimate_usd(spec: ModelSpec, tokens_in: int, tokens_out: int) -> Cost:
     """The price of tokens not yet spent, none of them from a cache."""
     return cost_usd(spec, Usage(tokens_in, tokens_out))
-
-
-def _declared(spec: ModelSpec, usage: Usage) -> Cost:
-    total = 0.0
-    for tokens, price in (
-        (usage.tokens_in, spec.options.get("price_in")),
-        (usage.tokens_out or 0, spec.options.get("price_out")),
-    ):
-        if tokens == 0:
-            continue
-        if tokens is None or price is None:
-            return Cost(None, UNKNOWN)
-        total += tokens * float(price) / 1_000_000
-    return Cost(total, "CREATE MODEL")
 
 
 def on_own_machine(spec: ModelSpec) -> bool:
@@ -85,4 +126,9 @@ def _table(model: str, address: str, usage: Usage) -> Cost:
         price = genai_prices.calc_price(tokens, model, provider_api_url=address)
     except (LookupError, ValueError):
         return Cost(None, UNKNOWN)
-    return Cost(float(price.total_price), f"genai-prices {version('genai-prices')}")
+    return Cost(float(price.total_price), _table_name())
+
+
+@lru_cache(maxsize=1)
+def _table_name() -> str:
+    return f"genai-prices {version('genai-prices')}"

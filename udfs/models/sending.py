@@ -41,18 +41,29 @@ class Sendings:
     began : called when the first one leaves, to note what is measured from then on.
     """
 
-    __slots__ = ("_before", "_parent", "began", "count", "discarded", "endpoint", "last", "usage", "why")
+    # Defaults of the class, and no slots: every call makes one of these, and sets three or four.
+    count: int = 0
+    last: float = 0.0
+    usage: Usage = _UNKNOWN
+    endpoint: str = ""
+    discarded: Sequence[Sendings] = ()
+    why: str = ""
+    began: Callable[[], object] | None = None
+    _parent: Sendings | None = None
+    _before: tuple[float, str] = (0.0, "")
+    _token: Token[Sendings | None]
 
     def __init__(self, parent: Sendings | None = None) -> None:
-        self.count = 0
-        self.last = 0.0
-        self.usage = _UNKNOWN
-        self.endpoint = ""
-        self.discarded: Sequence[Sendings] = ()
-        self.why = ""
-        self.began: Callable[[], object] | None = None
-        self._parent = parent
-        self._before = (0.0, "")
+        if parent is not None:
+            self._parent = parent
+
+    def __enter__(self) -> Sendings:
+        """Make them the task's own. By hand: a generator for each call costs a microsecond."""
+        self._token = _SENDINGS.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _SENDINGS.reset(self._token)
 
     def sent(self, endpoint: str, moment: float) -> None:
         """One more has left."""
@@ -102,23 +113,6 @@ class Sendings:
 _SENDINGS: ContextVar[Sendings | None] = ContextVar("anser_sendings", default=None)
 
 
-class _Entered:
-    """Makes them the task's own inside a ``with``. By hand: a generator for each call costs a microsecond."""
-
-    __slots__ = ("_sendings", "_token")
-    _token: Token[Sendings | None]
-
-    def __init__(self, sendings: Sendings) -> None:
-        self._sendings = sendings
-
-    def __enter__(self) -> Sendings:
-        self._token = _SENDINGS.set(self._sendings)
-        return self._sendings
-
-    def __exit__(self, *_: object) -> None:
-        _SENDINGS.reset(self._token)
-
-
 def counted() -> AbstractContextManager[Sendings]:
     """Count the requests that this task, and those it starts, send inside the ``with``.
 
@@ -127,7 +121,7 @@ def counted() -> AbstractContextManager[Sendings]:
     ...     sendings.count
     1
     """
-    return _Entered(Sendings())
+    return Sendings()
 
 
 def attempt() -> AbstractContextManager[Sendings]:
@@ -142,7 +136,7 @@ def attempt() -> AbstractContextManager[Sendings]:
     ...     call.count, [lost.count for lost in call.discarded]
     (1, [1])
     """
-    return _Entered(Sendings(_SENDINGS.get()))
+    return Sendings(_SENDINGS.get())
 
 
 def sent(endpoint: str = "") -> None:

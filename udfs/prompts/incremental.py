@@ -21,14 +21,15 @@ class ListItems:
     Parameters
     ----------
     key : under which the list stands, in the answer's object itself.
+    bare : the answer may also be the list alone, without an object around it.
 
     >>> items = ListItems("parts")
     >>> items.feed('Here:\n{"parts": ["a, [b]", {"c": 1.'), items.feed('10}, tr'), items.feed('ue, "no'), items.feed('w"]}')
     (['a, [b]'], [{'c': Decimal('1.10')}], [True], ['now'])
     """
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __init__(self, key: str, *, bare: bool = False) -> None:
+        self._key, self._bare = key, bare
         self._head = ""  # of the answer, until it is clear whether it begins with a thought
         self._inside = False  # the answer's object
         self._depth = 0
@@ -58,7 +59,13 @@ class ListItems:
             if not end:
                 self._head = head[: len(_THOUGHT)] + head[len(_THOUGHT) :][-len(_THOUGHT_END) :]
                 return ""
-            head = rest
+            head = rest.lstrip()
+        if self._bare and self._head != ".":
+            self._head = ""
+            if head.startswith("["):
+                self._inside, self._depth, self._named = True, 1, self._key  # as if it stood in the object
+            if self._inside or not head:
+                return head
         # What is left of the head is no thought, and holds no brace.
         self._head = "."
         start = head.find("{")

@@ -24,12 +24,14 @@ class ListQuestion(Generic[T]):
     read : the items of the whole answer; raises ``InvalidAnswer``.
     reader : makes a function that is given the list's elements one after the other, and gives the items that each makes in
         ``read``; it raises ``ValueError`` where ``read`` would refuse the answer.
+    bare : the answer may also be the list alone.
     """
 
     request: Generate
     key: str
     read: Callable[[Reply], list[T]]
     reader: Callable[[], Callable[[Any], Sequence[T]]]
+    bare: bool = False
 
 
 async def listed(
@@ -88,7 +90,7 @@ class _Answer(Generic[T]):
         return self.items
 
     def begin(self) -> None:
-        self._elements, self._read = ListItems(self._question.key), self._question.reader()
+        self._elements, self._read = ListItems(self._question.key, bare=self._question.bare), self._question.reader()
         self._refused = False
         self.items = []
 

@@ -63,6 +63,11 @@ def following(text: str, part: str, at: int) -> tuple[int, int] | None:
     >>> following("One. Two. one.", "one.", 1), following("One.", "Two.", 0)
     ((10, 14), None)
     """
+    # Mostly it comes next, as it is: a pattern for each part would cost more than the search.
+    words = part.strip()
+    start = text.find(words, at)
+    if words and start >= 0 and not text[at:start].strip():
+        return (start, start + len(words))
     pattern = _words(part.split())
     match = re.compile(pattern).search(text, at) or re.compile(pattern, re.IGNORECASE).search(text, at)
     return match and match.span()

@@ -25,10 +25,11 @@ def interruptible(stop: Callable[[], None]) -> Iterator[threading.Event]:
         return
 
     def insist() -> None:
-        while not over.wait(AGAIN_S):
+        while not over.is_set():
             with turn:
                 if not over.is_set():  # the next statement must not be hit
                     stop()
+            over.wait(AGAIN_S)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         del number, frame

@@ -12,8 +12,7 @@ Everything here is used on the event loop only.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -76,17 +75,33 @@ class Level:
 
     def change(self, path: Path, by: int) -> None:
         """So many more rows (or fewer) are under way below a path; nothing, if it does not reach down to this level."""
-        if len(path) < self.length or not by:
-            return
-        prefix = path[: self.length]
-        rows = self._rows.get(prefix, 0) + by
-        if rows:
-            self._rows[prefix] = rows
-            return
-        del self._rows[prefix]
-        self._closed.append(prefix)
-        self.changed.set()
-        self.room.set()
+        if by:
+            self.change_all((path,), by)
+
+    def change_all(self, paths: Iterable[Path], by: int) -> None:
+        """As :meth:`change`, for each of some paths. All rows of a query pass here several times, so it is one loop."""
+        length, under_way, closed = self.length, self._rows, len(self._closed)
+        for path in paths:
+            if len(path) < length:
+                continue
+            prefix = path[:length]
+            rows = under_way.get(prefix, 0) + by
+            if rows:
+                under_way[prefix] = rows
+            else:
+                del under_way[prefix]
+                self._closed.append(prefix)
+        if len(self._closed) > closed:
+            self.changed.set()
+            self.room.set()
+
+    def became(self, rows: Mapping[Path, int]) -> None:
+        """Rows give way to so many parts each: in one step, because no count may touch zero in between."""
+        for path, parts in rows.items():
+            if self.length <= len(path):
+                self.change(path, parts - 1)
+            else:
+                self.change_all(((*path, ordinal) for ordinal in range(parts)), 1)
 
     def closed(self) -> list[Path]:
         """Prefixes that have closed since the last time, in that order."""
@@ -125,6 +140,12 @@ class Ancestry:
         """Rows set out."""
         self._change(paths, 1)
 
+    def became(self, rows: Mapping[Path, int]) -> None:
+        """Rows give way to so many parts each, all of which set out; their lists are final."""
+        for level in self.levels:
+            level.became(rows)
+        self.ended(rows.keys(), rows.values())
+
     def gone(self, paths: Iterable[Path]) -> None:
         """Rows will not arrive."""
         self._change(paths, -1)
@@ -132,7 +153,8 @@ class Ancestry:
     def kept(self, before: pa.RecordBatch, after: pa.RecordBatch) -> None:
         """Of some rows, only these are left."""
         if before.num_rows != after.num_rows:
-            self.gone((Counter(paths(before)) - Counter(paths(after))).elements())
+            left = set(paths(after))
+            self.gone(path for path in paths(before) if path not in left)
 
     def failed(self, row: pa.RecordBatch, error: Exception) -> None:
         """An expression cannot be computed for a row; raises it, unless the row is but a guess."""
@@ -163,7 +185,6 @@ class Ancestry:
             void -= {path for path in void if path[: len(prefix)] == prefix}
 
     def _change(self, paths: Iterable[Path], by: int) -> None:
-        counted = Counter(paths)
+        found = list(paths)
         for level in self.levels:
-            for path, rows in counted.items():
-                level.change(path, by * rows)
+            level.change_all(found, by)

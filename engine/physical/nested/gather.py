@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import pyarrow as pa
@@ -42,14 +44,6 @@ class Closed:
         return counted
 
 
-@dataclass(slots=True)
-class _Held:
-    """A batch that arrived, and which of its rows, by number and path, belong to a prefix."""
-
-    batch: pa.RecordBatch
-    rows: list[tuple[int, Path]] = field(default_factory=list)
-
-
 class Gather:
     """Holds arriving rows until their prefix closes.
 
@@ -61,39 +55,54 @@ class Gather:
     def __init__(self, ancestry: Ancestry) -> None:
         self._level, self._ancestry = ancestry.levels[0], ancestry
         self._above = Ancestry(ancestry.levels[1:])
-        self._held: dict[Path, list[_Held]] = {}
+        self._batches: dict[int, pa.RecordBatch] = {}
+        self._left: dict[int, int] = {}
+        self._held: dict[Path, list[tuple[int, list[int]]]] = {}
+        self._next = 0
 
     def arrived(self, batch: pa.RecordBatch) -> None:
         """Take rows in."""
-        found: dict[Path, _Held] = {}
+        length, found = self._level.length, defaultdict[Path, list[int]](list)
         for row, path in enumerate(paths(batch)):
-            found.setdefault(path[: self._level.length], _Held(batch)).rows.append((row, path))
-        for prefix, held in found.items():
-            self._held.setdefault(prefix, []).append(held)
+            found[path[:length]].append(row)
+        number, self._next = self._next, self._next + 1
+        self._batches[number], self._left[number] = batch, batch.num_rows
+        for prefix, rows in found.items():
+            self._held.setdefault(prefix, []).append((number, rows))
         # Only now: a prefix may close with the last of these rows.
-        for prefix, held in found.items():
-            self._level.change(prefix, -len(held.rows))
+        for prefix, rows in found.items():
+            self._level.change(prefix, -len(rows))
 
     def closed(self) -> Closed | None:
         """What has closed since the last time; ``None``: nothing."""
         prefixes = self._level.closed()
         if not prefixes:
             return None
-        batches = [
-            held.batch.take(pa.array(rows, pa.int64()))
-            for prefix in prefixes
-            for held in self._held.pop(prefix, ())
-            if (rows := self._valid(held))
-        ]
+        taken: defaultdict[int, list[int]] = defaultdict(list)
+        for prefix in prefixes:
+            for number, rows in self._held.pop(prefix, ()):
+                taken[number] += rows
+        batches = [self._valid(self._take(number, rows)) for number, rows in taken.items()]
         for prefix in prefixes:
             self._ancestry.forget(prefix)
-        return Closed(prefixes, batches)
+        return Closed(prefixes, [batch for batch in batches if batch.num_rows])
 
-    def _valid(self, held: _Held) -> list[int]:
-        """Which rows are not void; only now is that known of all."""
-        void = {path for _, path in held.rows if self._ancestry.is_void(path)}
-        self._above.gone(void)
-        return [row for row, path in held.rows if path not in void]
+    def _take(self, number: int, rows: list[int]) -> pa.RecordBatch:
+        """Some rows of a batch, for good: all of a batch at once, because to take a few costs as much as to take many."""
+        batch = self._batches[number]
+        self._left[number] -= len(rows)
+        if not self._left[number]:
+            del self._batches[number], self._left[number]
+        return batch if len(rows) == batch.num_rows else batch.take(pa.array(rows, pa.int64()))
+
+    def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Without rows that are void; only now is that known of all."""
+        if not self._ancestry.guesses.void:
+            return batch
+        found = paths(batch)
+        void = [self._ancestry.is_void(path) for path in found]
+        self._above.gone(compress(found, void))
+        return batch.filter(pa.array([not gone for gone in void], pa.bool_()))
 
 
 async def gathered(batches: AsyncIterator[pa.RecordBatch], ancestry: Ancestry) -> AsyncIterator[Closed]:

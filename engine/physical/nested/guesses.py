@@ -33,9 +33,20 @@ class Guesses:
 
     def fail(self, path: Path, error: Exception) -> None:
         """An expression cannot be computed for a row: raises it, unless the row is void, or may yet be."""
-        prefixes = [path[:length] for length in range(1, len(path) + 1)]
+        prefixes = _prefixes(path)
         if not self.void.isdisjoint(prefixes):
             return
         if self._growing.isdisjoint(prefixes):
             raise error
         self._failed[path] = error
+
+    def doubt(self, path: Path) -> bool:
+        """Whether a row is void, or may yet be."""
+        if not (self.void or self._growing):
+            return False
+        prefixes = _prefixes(path)
+        return not (self.void.isdisjoint(prefixes) and self._growing.isdisjoint(prefixes))
+
+
+def _prefixes(path: Path) -> list[Path]:
+    return [path[:length] for length in range(1, len(path) + 1)]

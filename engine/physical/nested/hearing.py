@@ -68,20 +68,19 @@ class AsHeard(AsAnswered):
     def rows(self, batch: pa.RecordBatch) -> Rows:
         """The next micro-batch."""
         self._held += batch.num_rows
-        return _HeardRows(batch, self._ended, self._more)
+        return _HeardRows(batch, self._some, self._more)
 
     def next(self) -> Rows | None:
         """First what was heard, then what is answered."""
         if self._heard:
             heard, self._heard = self._heard, {}
             return _Early([(rows, sorted(indices)) for rows, indices in heard.items()])
-        answered, self._answered = self._answered, {}
-        finals = [(rows, sorted(indices)) for rows, indices in answered.items()]
+        finals = self._ended()
         if not finals:
             return None
         whole = together([rows.part(indices) for rows, indices in finals])
         self._held -= whole.batch.num_rows
-        left = [rows.left[i] for rows, indices in finals if isinstance(rows, _HeardRows) for i in indices]
+        left = [rows.left.get(i) for rows, indices in finals if isinstance(rows, _HeardRows) for i in indices]
         return _Final(whole, left)
 
     def batch(self, rows: Rows, answers: Answers) -> pa.RecordBatch:
@@ -94,24 +93,23 @@ class AsHeard(AsAnswered):
 
 
 class _HeardRows(LooseRows):
-    """A micro-batch whose lists are used as they grow."""
+    """A micro-batch whose lists are used as they grow; ``left`` is what did, of the rows of which something was heard."""
 
     __slots__ = ("_more", "left")
 
     def __init__(
         self,
         batch: pa.RecordBatch,
-        ended: Callable[[LooseRows, int], None],
+        some: Callable[[LooseRows], None],
         more: Callable[[_HeardRows, int], None],
     ) -> None:
-        super().__init__(batch, ended)
+        super().__init__(batch, some)
         self._more = more
-        self.left: list[_Left] = []
+        self.left: dict[int, _Left] = {}
 
     def add(self, question: Question | None, new: bool) -> None:
         """The next row's question."""
-        index = len(self.left)
-        self.left.append(_Left([]))
+        index = len(self.questions)
         super().add(question, new)
         if question is not None and not question.done:
             question.hearers.append(partial(self._more, self, index))
@@ -125,8 +123,7 @@ class _Early(Rows):
     __slots__ = ("_parts",)
 
     def __init__(self, parts: list[tuple[_HeardRows, list[int]]]) -> None:
-        super().__init__(parts[0][0].batch.slice(0, 0), nobody)
-        self.bytes = 0
+        super().__init__(parts[0][0].batch.slice(0, 0), nobody, 0)
         self._parts = parts
 
     def marked(self, answers: Answers) -> pa.RecordBatch:
@@ -150,27 +147,30 @@ class _Final(Rows):
 
     __slots__ = ("_left",)
 
-    def __init__(self, rows: Rows, left: list[_Left]) -> None:
-        super().__init__(rows.batch, nobody)
-        self.questions, self.asked, self.bytes = rows.questions, rows.asked, rows.bytes
+    def __init__(self, rows: Rows, left: list[_Left | None]) -> None:
+        super().__init__(rows.batch, nobody, rows.bytes)
+        self.questions, self.asked = rows.questions, rows.asked
         self._left = left
 
     def marked(self, answers: Answers) -> pa.RecordBatch:
         """All rows; a list that failed after all has nothing in common with what left of it."""
         batch = answers.append_to(self)
-        there = batch.column(batch.num_columns - 1).is_valid().to_pylist()
-        agreed = [
-            left.agreed(question.value) if question is not None and valid else 0
-            for left, question, valid in zip(self._left, self.questions, there, strict=True)
-        ]
-        void = [len(left.items) - count for left, count in zip(self._left, agreed, strict=True)]
+        agreed, void = [0] * batch.num_rows, [0] * batch.num_rows
+        there = batch.column(batch.num_columns - 1).is_valid()
+        for row, (left, question) in enumerate(zip(self._left, self.questions, strict=True)):
+            if left is None:
+                continue
+            if question is not None and there[row].as_py():
+                agreed[row] = left.agreed(question.value)
+            void[row] = len(left.items) - agreed[row]
         return _marked(batch, agreed, void, last=True)
 
 
 def _news(rows: _HeardRows, index: int, answers: Answers) -> list[Any]:
-    question, left = rows.questions[index], rows.left[index]
+    question = rows.questions[index]
     if question is None or question.done:
         return []  # the whole list leaves next
+    left = rows.left.setdefault(index, _Left([]))
     news = left.news(question.heard)
     if news and not answers.fits(news):
         left.broken = True  # a failure of the row, to be booked when the list is there

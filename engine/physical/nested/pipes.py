@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -12,18 +13,20 @@ from ...dataflow.run import QueryRun
 from ...errors import InternalError
 from ...plan.nodes import Call, Compute, Filter, Keep, Plan, Relation, Sort, Source, Unnest
 from ...plan.passing import passed_through
-from ...plan.walk import calls, columns
+from ...plan.walk import calls, columns, walk
 from ..duck import Duck
 from ..fragments import over, relational_sql, unique_sql
-from ..operators.call import WINDOW_FACTOR, CallStage, run_call
+from ..operators.call import WINDOW_FACTOR, run_call
+from ..operators.call_stage import CallStage
 from ..operators.fragment import BATCH, BatchQuery, run_fragment
-from ..operators.leaving import AsAnswered
+from ..operators.leaving import AsAnswered, Leaving
 from ..operators.selection import Selection, run_selection, selection
 from ..operators.unnest import unnested_schema
 from ..pipe import Pipe
 from ..stages import Stages
 from ..travel import restored, travelling
 from .ancestry import Ancestry, Level, deeper, path_field, path_names
+from .doubting import Doubting
 from .expand import run_expand
 from .hearing import AsHeard, heard_schema
 from .regroup import Regroup, grouped, run_regroup
@@ -59,9 +62,12 @@ class NestedPipes:
     ) -> None:
         self._duck, self._run, self._stages, self._below, self._plan = duck, run, stages, below, plan
         self._check = plan.pop.check if isinstance(plan, Relation) and plan.pop else ()
-        caps = [self._stages.stage(c.call).rows_in_flight for c in calls(plan)]
+        asking = [self._stages.stage(c.call) for c in calls(plan)]
+        caps = [stage.rows_in_flight for stage in asking]
         groups_wanted = None if wanted is None else (lambda: wanted.rows - wanted.found)
-        self._room = Room(WINDOW_FACTOR * max(caps, default=1), groups_wanted)
+        self._room = Room(
+            WINDOW_FACTOR * max(caps, default=1), groups_wanted, lambda: sum(s.caller.progress.calls for s in asking)
+        )
 
     def groups(self) -> Pipe:
         """The groups of the outermost grouping, as they close."""
@@ -128,11 +134,17 @@ class NestedPipes:
     def _call(self, plan: Call, ancestry: Ancestry, list_leaving: type[AsAnswered] = AsAnswered) -> Pipe:
         stage = self._stages.stage(plan.call)
         below = self._pipe(plan.input, ancestry)
-        leaving = list_leaving if ancestry.holds(len(path_names(below.schema))) else AsAnswered
+        leaving: Callable[[Callable[[], None]], Leaving] = AsAnswered
+        if ancestry.holds(len(path_names(below.schema))):
+            doubtful = list_leaving is AsAnswered and any(isinstance(n, Unnest) and n.early for n in walk(plan.input))
+            leaving = partial(Doubting, ancestry) if doubtful and self._is_strict(plan) else list_leaving
         self._below.feeds(plan.input, stage)
         # Not patient: rows to come may wait for the groups of those that are here.
         batches = run_call(below.batches, stage, self._run, patient=False, leaving=leaving, root=path_field(0).name)
         return Pipe(below.schema.append(stage.field()), batches)
+
+    def _is_strict(self, plan: Call) -> bool:
+        return (plan.call.options.get("on_error") or self._run.settings.llm_on_error) == "fail"
 
     def _fragment(self, plan: Compute | Filter | Keep, ancestry: Ancestry) -> Pipe:
         nodes: list[Compute | Filter | Keep | Sort] = []

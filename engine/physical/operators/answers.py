@@ -32,14 +32,14 @@ class Rows:
 
     Parameters
     ----------
-    batch : the rows. finished : called when the last question is answered.
+    batch : the rows. finished : called when the last question is answered. size : in bytes, where it is known.
     """
 
     __slots__ = ("_finished", "asked", "batch", "bytes", "questions", "unanswered")
 
-    def __init__(self, batch: pa.RecordBatch, finished: Callable[[], None]) -> None:
+    def __init__(self, batch: pa.RecordBatch, finished: Callable[[], None], size: int | None = None) -> None:
         self.batch = batch
-        self.bytes = batch.nbytes
+        self.bytes: int = batch.nbytes if size is None else size
         self.questions: list[Question | None] = []
         self.asked = 0
         self.unanswered = 0

@@ -17,6 +17,7 @@ from ...errors import Interrupted
 from ..row_batches import Input
 from ..slices import sliced
 from .answers import Answers, Rows
+from .armed import ArmedAsker
 from .asker import Asker, StageAsker
 from .call_stage import CallStage
 from .leaving import InOrder, Leaving
@@ -74,6 +75,10 @@ def _never() -> bool:
     return False
 
 
+def _let_be(error: BaseException) -> None:
+    del error
+
+
 class _Window:
     """Rows under way: a feeder starts them in order at one end, finished micro-batches leave at the other.
 
@@ -96,11 +101,12 @@ class _Window:
         self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._leaving = leaving(self._news.set)
-        self._asker: Asker = StageAsker(
-            stage, run, input=self._rows_to_come, hears=self._leaving.hears, fatal=self._fail
-        )
+        self._asker = self._askers(stage, run)
         self._questions = Questions(
-            self._asker.ask, share=stage.call.distinct, strict=self._answers.strict, fatal=self._fail
+            self._asker.ask,
+            share=stage.call.distinct,
+            strict=self._answers.strict and not self._leaving.forgives,
+            fatal=self._fail,
         )
         self._between_batches: Input = "open" if patient else "stalled"
         self._input: Input = self._between_batches
@@ -113,6 +119,15 @@ class _Window:
         self._source_error: BaseException | None = None
         self._feeder = asyncio.create_task(self._feed())
         self._feeder.add_done_callback(self._fed)
+
+    def _askers(self, stage: CallStage, run: QueryRun) -> Asker:
+        def asker(stage: CallStage, fatal: Callable[[BaseException], None]) -> StageAsker:
+            return StageAsker(stage, run, input=self._rows_to_come, hears=self._leaving.hears, fatal=fatal)
+
+        if stage.armed is None:
+            return asker(stage, self._fail)
+        # That nobody is there to answer for an arm is no reason to end: the reference may.
+        return ArmedAsker([asker(stage, self._fail), *(asker(arm, _let_be) for arm in stage.armed.stages)], stage.armed)
 
     async def results(self) -> AsyncIterator[pa.RecordBatch]:
         """The finished micro-batches."""

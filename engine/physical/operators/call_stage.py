@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import pyarrow as pa
 
+from ....optimizer.search.chooser import Chooser
 from ....udfs.spec import Task
 from ...dataflow.caller import Caller
 from ...plan.nodes import SemanticCall
 from ...types import SqlType, arrow_type
 from ..row_fates import Batching
+
+
+class Looks(Protocol):
+    """Who wants to see rows that are compared."""
+
+    def look(self, values: Sequence[Any]) -> None:
+        """One of them."""
+        ...
+
+
+class Counts(Protocol):
+    """Who counts questions."""
+
+    def one(self) -> None:
+        """One has come."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """The arms of a call, made ready to run.
+
+    Parameters
+    ----------
+    names : the reference's first. stages : all but the reference's. chooser : who answers which row.
+    costs : told of the rows that are compared. questions : told of each.
+    """
+
+    names: tuple[str, ...]
+    stages: tuple[CallStage, ...]
+    chooser: Chooser
+    costs: Looks
+    questions: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +60,7 @@ class CallStage:
     caller : how the task reaches the model.
     aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
     batching : how rows share prompts; ``None``: each has its own.
+    armed : other stages that may answer in its place; ``None``: there are none.
     """
 
     call: SemanticCall
@@ -32,6 +69,7 @@ class CallStage:
     caller: Caller
     aggregate: bool = False
     batching: Batching | None = None
+    armed: Armed | None = None
 
     @property
     def rows_in_flight(self) -> int:

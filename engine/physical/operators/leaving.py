@@ -20,10 +20,11 @@ class Leaving(Protocol):
 
     Attributes
     ----------
-    hears : whether parts of answers are of use.
+    hears : whether parts of answers are of use. forgives : whether a failed row need not end a query of a strict call.
     """
 
     hears: bool
+    forgives: bool
 
     @property
     def waiting(self) -> bool:
@@ -51,7 +52,7 @@ class Leaving(Protocol):
 class InOrder:
     """A micro-batch leaves when it is answered and all before it have left. ``news`` is told when one is answered."""
 
-    hears = False
+    hears = forgives = False
 
     def __init__(self, news: Callable[[], None]) -> None:
         self._heads: deque[Rows] = deque()
@@ -85,12 +86,12 @@ class InOrder:
 class AsAnswered:
     """A row leaves once it is answered, together with all that are by then: nobody waits for a slow neighbour."""
 
-    hears = False
+    hears = forgives = False
 
     def __init__(self, news: Callable[[], None]) -> None:
         self._news = news
         self._held = 0
-        self._answered: dict[LooseRows, list[int]] = {}
+        self._answered: list[LooseRows] = []
 
     @property
     def waiting(self) -> bool:
@@ -105,14 +106,13 @@ class AsAnswered:
     def rows(self, batch: pa.RecordBatch) -> Rows:
         """The next micro-batch."""
         self._held += batch.num_rows
-        return LooseRows(batch, self._ended)
+        return LooseRows(batch, self._some)
 
     def next(self) -> Rows | None:
-        """All answered rows as one micro-batch, in the order in which their micro-batches began."""
+        """All answered rows as one micro-batch."""
         if not self._answered:
             return None
-        answered, self._answered = self._answered, {}
-        leaving = together([rows.part(sorted(indices)) for rows, indices in answered.items()])
+        leaving = together([rows.part(indices) for rows, indices in self._ended()])
         self._held -= leaving.batch.num_rows
         return leaving
 
@@ -120,19 +120,25 @@ class AsAnswered:
         """With the answer column."""
         return answers.append_to(rows)
 
-    def _ended(self, rows: LooseRows, index: int) -> None:
-        self._answered.setdefault(rows, []).append(index)
+    def _ended(self) -> list[tuple[LooseRows, list[int]]]:
+        """Micro-batches and the rows of each that are answered."""
+        answered, self._answered = self._answered, []
+        return [(rows, rows.ended()) for rows in answered]
+
+    def _some(self, rows: LooseRows) -> None:
+        self._answered.append(rows)
         self._news()
 
 
 class LooseRows(Rows):
-    """A micro-batch that leaves row by row; ``ended`` is told of each that is answered."""
+    """A micro-batch that leaves row by row; ``some`` is told when there are answered ones, once until they are taken."""
 
-    __slots__ = ("_ended", "_new")
+    __slots__ = ("_answered", "_new", "_some")
 
-    def __init__(self, batch: pa.RecordBatch, ended: Callable[[LooseRows, int], None]) -> None:
+    def __init__(self, batch: pa.RecordBatch, some: Callable[[LooseRows], None]) -> None:
         super().__init__(batch, nobody)
-        self._ended = ended
+        self._some = some
+        self._answered: list[int] = []
         self._new: list[bool] = []
 
     def add(self, question: Question | None, new: bool) -> None:
@@ -142,35 +148,49 @@ class LooseRows(Rows):
         self._new.append(new)
         self.asked += new
         if question is None or question.done:
-            self._ended(self, index)
+            self._end(index)
         else:
-            question.listeners.append(partial(self._ended, self, index))
+            question.listeners.append(partial(self._end, index))
+
+    def ended(self) -> list[int]:
+        """The rows that were answered since the last time, in order."""
+        answered, self._answered = self._answered, []
+        return sorted(answered)
 
     def part(self, indices: list[int]) -> Rows:
         """Some of the rows, for good."""
-        part = Rows(self.taken(indices), nobody)
+        count = self.batch.num_rows
+        if len(indices) == count:
+            part = Rows(self.batch, nobody, self.bytes)
+            part.questions, part.asked = self.questions, self.asked
+            return part
+        # Their share of the micro-batch's bytes, so that what comes in is what goes out, to the byte.
+        size = sum(self.bytes * (i + 1) // count - self.bytes * i // count for i in indices)
+        part = Rows(self.taken(indices), nobody, size)
         part.questions = [self.questions[i] for i in indices]
         part.asked = sum(self._new[i] for i in indices)
-        # Their share of the micro-batch's, so that what comes in is what goes out, to the byte.
-        count = self.batch.num_rows
-        part.bytes = sum(self.bytes * (i + 1) // count - self.bytes * i // count for i in indices)
         return part
 
     def taken(self, indices: list[int]) -> pa.RecordBatch:
         """These rows alone."""
-        whole = indices == list(range(self.batch.num_rows))
+        whole = len(indices) == self.batch.num_rows
         return self.batch if whole else self.batch.take(pa.array(indices, pa.int64()))
+
+    def _end(self, index: int) -> None:
+        self._answered.append(index)
+        if len(self._answered) == 1:
+            self._some(self)
 
 
 def together(parts: list[Rows]) -> Rows:
     """Several micro-batches as one."""
     if len(parts) == 1:
         return parts[0]
-    rows = Rows(pa.concat_batches([part.batch for part in parts]), nobody)
+    batch = pa.concat_batches([part.batch for part in parts])
+    rows = Rows(batch, nobody, sum(part.bytes for part in parts))
     for part in parts:
         rows.questions += part.questions
     rows.asked = sum(part.asked for part in parts)
-    rows.bytes = sum(part.bytes for part in parts)
     return rows
 
 

@@ -1,9 +1,11 @@
-"""The operator of an ``Unnest`` node: a row per element of a list column, whose fields become columns."""
+"""The operator of an ``Unnest`` node: a row per element of a list column, which becomes a column, or one per field."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,35 +13,56 @@ from ...dataflow import streams
 from ...dataflow.demand import Demand
 from ...plan.nodes import Unnest
 
+Counts = npt.NDArray[np.int64]
+
 
 def unnested_schema(plan: Unnest, schema: pa.Schema) -> pa.Schema:
     """What comes out of batches of ``schema``."""
     element = schema.field(plan.column).type.value_type
-    fields = [element.field(index).with_name(column.name) for index, column in enumerate(plan.outputs)]
+    made = [pa.field("", element)] if plan.whole else [element.field(index) for index in range(element.num_fields)]
+    if plan.ordinal == "counted":
+        made.append(pa.field("", pa.int64()))
+    fields = [field.with_name(column.name) for field, column in zip(made, plan.outputs, strict=True)]
     return pa.schema([*(field for field in schema if field.name != plan.column), *fields])
+
+
+def unnested_counts(plan: Unnest, batch: pa.RecordBatch) -> Counts:
+    """How many rows become of each."""
+    lengths = _lengths(batch.column(plan.column))
+    return np.maximum(lengths, 1) if plan.keep_empty else lengths
 
 
 def unnest(plan: Unnest, batch: pa.RecordBatch) -> pa.RecordBatch:
     """The rows of a batch, in order."""
     lists = batch.column(plan.column)
-    rows, elements = _places(lists.value_lengths().to_pylist(), plan.keep_empty)
+    lengths = _lengths(lists)
+    rows, elements = _places(lengths, unnested_counts(plan, batch))
     kept = [c for name, c in zip(batch.schema.names, batch.columns, strict=True) if name != plan.column]
     # Copies: DuckDB refuses structs that begin in the middle of an array inside another.
-    columns = [pc.take(c, rows) for c in kept] + [pc.take(c, elements) for c in lists.flatten().flatten()]
+    columns = [pc.take(c, rows) for c in kept] + [pc.take(c, elements) for c in _elements(plan, lists, lengths)]
     return pa.RecordBatch.from_arrays(columns, schema=unnested_schema(plan, batch.schema))
 
 
-def _places(lengths: Sequence[int | None], keep_empty: bool) -> tuple[pa.Array, pa.Array]:
+def _elements(plan: Unnest, lists: pa.Array, lengths: Counts) -> list[pa.Array]:
+    """What the outputs take their values from."""
+    values = lists.flatten()
+    made = [values] if plan.whole else values.flatten()
+    if plan.ordinal == "counted":
+        before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        made = [*made, pa.array(np.arange(1, len(values) + 1) - before, pa.int64())]
+    return list(made)
+
+
+def _lengths(lists: pa.Array) -> Counts:
+    lengths: Counts = pc.fill_null(lists.value_lengths(), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return lengths
+
+
+def _places(lengths: Counts, counts: Counts) -> tuple[pa.Array, pa.Array]:
     """Per row that comes out, the row that it comes from and its element's number (NULL: it has none)."""
-    rows: list[int] = []
-    elements: list[int | None] = []
-    count = 0
-    for row, length in enumerate(lengths):
-        numbers = range(count, count + (length or 0))
-        count = numbers.stop
-        elements += numbers or ([None] if keep_empty else [])
-        rows += [row] * (len(elements) - len(rows))
-    return pa.array(rows, pa.int64()), pa.array(elements, pa.int64())
+    rows = np.repeat(np.arange(len(counts)), counts)
+    none = np.repeat(lengths == 0, counts)
+    return pa.array(rows, pa.int64()), pa.array(np.cumsum(~none) - 1, pa.int64(), mask=none)
 
 
 async def run_unnest(

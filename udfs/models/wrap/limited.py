@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
 from ....engine.errors import Interrupted, ModelError, ModelUnavailable, RateLimited
 from ..base import Capabilities, Embed, Generate, Model, Reply, Request
+from ..unavailable import all_failed, causes_of
 from .attempt_timeout import attempt
 from .gate import Gate, Turn
 from .hedge import Hedge
@@ -56,14 +58,15 @@ class Limited(Wrapper):
         turn = await self._gate.enter(tokens)
         if self._hedge is None and len(self._models) == 1:
             return await self._attempt(request, turn)
-        tried = [turn]
+        tried, failures = [turn], dict[int, ModelError]()
         while True:
             try:
                 return await self._raced(request, turn, tokens)
-            except ModelUnavailable:
-                if len(tried) == len(self._models):
-                    raise
-            turn = await self._gate.enter(tokens, tried)
+            except ModelUnavailable as error:
+                failures[turn.endpoint] = error
+            if len(tried) == len(self._models):
+                raise all_failed([failures[endpoint] for endpoint in sorted(failures)])
+            turn = await self._next(tokens, tried, failures)
             tried.append(turn)
 
     async def close(self) -> None:
@@ -71,6 +74,15 @@ class Limited(Wrapper):
         self._closed = True
         for model in self._models:
             await model.close()
+
+    async def _next(self, tokens: int, tried: Sequence[Turn], failures: Mapping[int, ModelError]) -> Turn:
+        """A turn at an endpoint that has not failed this call. Where nobody may ask the others, all have failed it."""
+        try:
+            return await self._gate.enter(tokens, tried)
+        except ModelUnavailable as error:
+            others = [endpoint for endpoint in range(len(self._models)) if endpoint not in failures]
+            known = {**failures, **dict(zip(others, causes_of(error), strict=False))}
+            raise all_failed([known[endpoint] for endpoint in sorted(known)]) from None
 
     async def _raced(self, request: Request, turn: Turn, tokens: int) -> Reply:
         if self._hedge is None:

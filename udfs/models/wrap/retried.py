@@ -11,6 +11,7 @@ import stamina
 from ....engine.errors import ModelError, RateLimited
 from ..base import Model, Reply, Request
 from ..tries import set_tries
+from ..unavailable import retry_after_of
 from .gate import LONGEST_PAUSE_S
 from .wrapper import Wrapper
 
@@ -80,16 +81,17 @@ class _Backoff:
     def __call__(self, error: Exception) -> bool | float:
         if not _passes(error):
             return False
-        if isinstance(error, RateLimited) and error.retry_after_s is not None:
-            return error.retry_after_s + random.uniform(0, APART_S)
+        asked = retry_after_of(error)
+        wanted = 0.0 if asked is None else asked + random.uniform(0, APART_S)
+        if asked is not None and isinstance(error, RateLimited):
+            return wanted
         moment = random.uniform(0, self._window)
         seconds, self._left = self._left + moment, self._window - moment
         self._window = min(LONGEST_WINDOW_S, 2 * self._window)
-        return seconds
+        # Who cannot answer knows less well when it can: no earlier than it says, and ever later.
+        return max(seconds, wanted)
 
 
 def _passes(error: Exception) -> bool:
     """Whether the same call may succeed soon."""
-    if isinstance(error, RateLimited):
-        return (error.retry_after_s or 0.0) <= LONGEST_PAUSE_S
-    return isinstance(error, ModelError) and error.retryable
+    return isinstance(error, ModelError) and error.retryable and (retry_after_of(error) or 0.0) <= LONGEST_PAUSE_S

@@ -1,0 +1,84 @@
+"""A call that several arms may answer: they are compared while rows are answered, and the best that is good enough serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from ....optimizer.search.chooser import Assignment
+from ....udfs.spec import Emit
+from ...errors import DataError, ModelError
+from .asker import Asker
+from .call_stage import Armed
+
+
+class ArmedAsker:
+    """Asks whom the chooser names. Rows wait while a wave of comparisons is under way.
+
+    Parameters
+    ----------
+    askers : the reference first. armed : the chooser, who is told what came of it.
+    """
+
+    def __init__(self, askers: Sequence[Asker], armed: Armed) -> None:
+        self._askers, self._armed, self._chooser = askers, armed, armed.chooser
+        self._waiting: deque[asyncio.Future[Assignment]] = deque()
+
+    def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:
+        """See :class:`Asker`."""
+        self._armed.questions.one()
+        # In line at once, not when the task begins: rows are compared in the order in which they come, in a rerun, too.
+        place: asyncio.Future[Assignment] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        self._move_on()
+        return self._answer(place, values, emit)
+
+    def settle(self) -> None:
+        """See :class:`Asker`."""
+        for asker in self._askers:
+            asker.settle()
+
+    async def close(self) -> None:
+        """See :class:`Asker`."""
+        for asker in self._askers:
+            await asker.close()
+
+    def _move_on(self) -> None:
+        while self._waiting and (assignment := self._chooser.assign()) is not None:
+            place = self._waiting.popleft()
+            if not place.cancelled():
+                place.set_result(assignment)
+
+    async def _answer(self, place: asyncio.Future[Assignment], values: Sequence[Any], emit: Emit) -> Any:
+        assignment = await place
+        if assignment.phase == "serve":
+            return await self._served(assignment.serve, values, emit)
+        return await self._compared(assignment, values, emit)
+
+    async def _served(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
+        try:
+            return await self._askers[arm].ask(values, emit)
+        except (ModelError, DataError):
+            if not arm:
+                raise
+            return await self._askers[0].ask(values, emit)
+
+    async def _compared(self, assignment: Assignment, values: Sequence[Any], emit: Emit) -> Any:
+        self._armed.costs.look(values)
+        asked = [self._askers[arm].ask(values, emit) for arm in assignment.arms]
+        came = await asyncio.gather(*asked, return_exceptions=True)
+        said = dict(zip(assignment.arms, came, strict=True))
+        for result in came:
+            if isinstance(result, BaseException) and not isinstance(result, ModelError | DataError):
+                raise result
+        self._chooser.learn(assignment, _answers(said))
+        self._move_on()
+        if isinstance(failed := said[assignment.serve], BaseException):
+            raise failed
+        return said[assignment.serve]
+
+
+def _answers(said: Mapping[int, Any]) -> dict[int, Any]:
+    return {arm: answer for arm, answer in said.items() if not isinstance(answer, BaseException)}

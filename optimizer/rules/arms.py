@@ -1,0 +1,59 @@
+"""Other models may answer where they have proved to agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...engine.plan.nodes import Arm, Arms, Call, Plan, SemanticCall
+from ...engine.plan.walk import transform_up, walk
+from ...engine.types import parse_type
+from ...udfs.functions import functions
+from ..arms import kinds
+from ..context import Context
+from ..rule import Rule
+from ..search.agreement import comparable
+
+
+def arms(plan: Plan, context: Context) -> Plan | None:
+    """Puts on each call the arms that may take its place. Which one does is found out while rows are answered.
+
+    What: ``SET llm_min_quality = 0.9``: a call on ``large`` may be answered by ``small``, or by either with several rows in a
+    prompt, as soon as that arm has proved, on rows that both answered, to agree in nine of ten.
+    Why correct: it is not, row by row: answers change, as far as the user allowed. The allowance holds for the whole plan:
+    its calls share it, because a row is as the reference's unless one of its calls disagreed.
+    Wrong for: free text, where two good answers share no word; aggregates, whose groups are few; lists that become rows; and under
+    ``llm_objective = 'quality'``, where nothing agrees with the reference as well as itself.
+    """
+    if context.policy.objective == "quality":
+        return None
+    armed = {c.output.name: found for c in _calls(plan) if (found := arms_of(c, context))}
+    if not armed:
+        return None
+    objective = context.policy.objective
+    loss = 1.0 - (context.policy.min_quality or 1.0)
+
+    def visit(node: Plan) -> Plan | None:
+        if not isinstance(node, Call) or node.call.output.name not in armed or node.call.arms is not None:
+            return None
+        chosen = Arms(armed[node.call.output.name], objective, loss, len(armed))
+        return replace(node, call=replace(node.call, arms=chosen))
+
+    result = transform_up(plan, visit)
+    return None if result == plan else result
+
+
+def arms_of(call: SemanticCall, context: Context) -> tuple[Arm, ...]:
+    """Every arm of a call; none if agreement would mean nothing."""
+    function = functions().get(call.function)
+    if function is None or function.model_kind != "generate" or function.to_many or "model" not in call.options:
+        return ()
+    if call.options.get("on_error") == "details" or not comparable(function, parse_type(call.output.type)):
+        return ()
+    return tuple(arm for kind in kinds().values() for arm in kind(call, context))
+
+
+def _calls(plan: Plan) -> list[SemanticCall]:
+    return [node.call for node in walk(plan) if isinstance(node, Call)]
+
+
+RULE = Rule("arms", arms, changes_answers=True)
