@@ -54,7 +54,7 @@ class Caller:
     ) -> None:
         self.run = run
         self.spec = spec
-        self.progress = run.site(f"{site} by {arm}" if arm else site, function, spec.name)
+        self.progress = run.site(site, function, spec.name, arm)
         self._site = site
         self._model = model
         self._cache = cache

@@ -25,6 +25,7 @@ class SiteProgress:
     model_seconds : sum of the calls' own wall times.
     notes : what the task says of itself (threshold in use, …).
     rows_total : rows that will reach it, where somebody knows or guesses; total_is_exact : which of the two.
+    arm : the calls of an arm; rows are counted at its call site ("": it is a call site).
     """
 
     site: str
@@ -57,6 +58,7 @@ class SiteProgress:
     notes: dict[str, str] = field(default_factory=dict)
     rows_total: int | None = None
     total_is_exact: bool = False
+    arm: str = ""
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)

@@ -94,7 +94,7 @@ def progress_event(progress: QueryProgress, now: Callable[[], float] = time.mono
     """
     elapsed = (progress.finished or now()) - progress.started
     operators: list[OperatorProgress] = []
-    for site in list(progress.sites.values()):
+    for site in [site for site in progress.sites.values() if not site.arm]:
         total, exact = _total(site, operators[-1] if operators else None)
         operators.append(_operator(site, total, exact, elapsed))
     return ProgressEvent(

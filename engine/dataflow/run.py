@@ -64,9 +64,10 @@ class QueryRun:
         self._about: dict[str, str] = {}
         self._callbacks: list[Callable[[], object]] = []
 
-    def site(self, site: str, function: str, model: str) -> SiteProgress:
-        """The counters of a call site, made on first use."""
-        return self.progress.sites.setdefault(site, SiteProgress(site, function, model))
+    def site(self, site: str, function: str, model: str, arm: str = "") -> SiteProgress:
+        """The counters of a call site, or of one of its arms, made on first use."""
+        label = f"{site} by {arm}" if arm else site
+        return self.progress.sites.setdefault(label, SiteProgress(label, function, model, arm=arm))
 
     def origin(self, site: str) -> Origin:
         """On whose behalf a call site's calls are made: the deeper its stage lies in the plan, the sooner they go."""

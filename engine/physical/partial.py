@@ -99,7 +99,7 @@ class Partial:
             return f"{max(0, self._plan.limit - self._rows):,} rows of its LIMIT may be missing."
         done = self._lowest.rows_done if self._lowest else 0
         read = self._source.rows if self._source else 0
-        above = [s for s in self._run.progress.sites.values() if s is not self._lowest]
+        above = [s for s in self._run.progress.sites.values() if s is not self._lowest and not s.arm]
         missing = read - done + sum(max(0, site.rows_in - site.rows_done) for site in above)
         about = "at least " if above else ""
         return f"{about}{missing:,} of {read:,} input rows are missing, for want of answers.".capitalize()
