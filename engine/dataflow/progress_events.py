@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .progress import QueryProgress, SiteProgress
@@ -94,9 +94,11 @@ def progress_event(progress: QueryProgress, now: Callable[[], float] = time.mono
     """
     elapsed = (progress.finished or now()) - progress.started
     operators: list[OperatorProgress] = []
-    for site in [site for site in progress.sites.values() if not site.arm]:
+    sites = list(progress.sites.values())
+    for site in (site for site in sites if not site.arm):
         total, exact = _total(site, operators[-1] if operators else None)
-        operators.append(_operator(site, total, exact, elapsed))
+        arms = [arm for arm in sites if arm.arm and arm.site == f"{site.site} by {arm.arm}"]
+        operators.append(_operator([site, *arms], total, exact, elapsed))
     return ProgressEvent(
         progress.query_id, elapsed, progress.finished is not None, tuple(operators), tuple(progress.notices)
     )
@@ -112,13 +114,17 @@ def _total(site: SiteProgress, below: OperatorProgress | None) -> tuple[int | No
     return site.rows_in if done else round(site.rows_in * below.rows_total / below.rows_done), done
 
 
-def _operator(site: SiteProgress, total: int | None, exact: bool, elapsed: float) -> OperatorProgress:
+def _operator(sites: Sequence[SiteProgress], total: int | None, exact: bool, elapsed: float) -> OperatorProgress:
+    """A call site and its arms: rows are those of the site, calls those of all."""
+    site = sites[0]
     total = None if total is None else max(total, site.rows_in)
     eta = None
     if total is not None and (site.rows_done or not total):
         eta = (total - site.rows_done) * elapsed / max(1, site.rows_done)
     return OperatorProgress(
-        site.site, site.function, site.model, site.rows_in, site.rows_done, total, exact, site.calls, site.cached,
-        site.shared, site.retries, site.failed, site.in_flight, site.tokens_in, site.tokens_out,
-        None if site.unpriced else site.cost_usd, eta,
+        site.site, site.function, site.model, site.rows_in, site.rows_done, total, exact,
+        sum(s.calls for s in sites), sum(s.cached for s in sites), sum(s.shared for s in sites),
+        sum(s.retries for s in sites), sum(s.failed for s in sites), sum(s.in_flight for s in sites),
+        sum(s.tokens_in for s in sites), sum(s.tokens_out for s in sites),
+        None if any(s.unpriced for s in sites) else sum(s.cost_usd for s in sites), eta,
     )  # fmt: skip

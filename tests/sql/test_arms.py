@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import anserdb
+from anserdb.engine.dataflow.progress_events import ProgressEvent
 from anserdb.engine.errors import BindError
 from benchmarks.server import LoopbackServer, Profile
 from benchmarks.server.answers import scripted_answer
@@ -151,3 +152,13 @@ def test_free_text_has_no_arms(con: anserdb.Connection) -> None:
     con.sql("SET llm_min_quality = 0.5")
     (explained,) = con.sql("EXPLAIN SELECT LLM_COMPLETE('say', body) FROM t").fetchall()
     assert "arms" not in explained[-1]
+
+
+def test_watchers_see_one_operator_with_the_calls_of_all_arms(con: anserdb.Connection, server: LoopbackServer) -> None:
+    events: list[ProgressEvent] = []
+    con.on_progress(events.append)
+    con.sql("SET llm_min_quality = 0.9")
+    rows(con)
+    (operator,) = events[-1].operators
+    assert operator.rows_done == ROWS
+    assert operator.calls == server.stats.requests
