@@ -13,6 +13,7 @@ from collections.abc import Sequence
 _TYPE = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:UHUGEINT|HUGEINT|UUID|JSON|BIT|BIGNUM|VARINT|TIME\ WITH\ TIME\ ZONE)\b"""
 )
+_UNION = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\bUNION\(""")
 _ENUM = re.compile(r"""ENUM\('(?:[^']|'')*'(?:,\ '(?:[^']|'')*')*\)|'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 
 
@@ -25,6 +26,15 @@ def carried(type_text: str) -> str:
     'STRUCT("UUID" VARCHAR[], e ENUM(\\'BIT\\'))'
     """
     return _TYPE.sub(lambda match: match[0] if match[0][0] in "'\"" else "VARCHAR", type_text)
+
+
+def travels(type_text: str) -> bool:
+    """Whether Arrow's Python library can work with such values; it cannot with DuckDB's unions.
+
+    >>> travels("STRUCT(a INTEGER, u UNION(i INTEGER))[]"), travels("ENUM('UNION(')")
+    (False, True)
+    """
+    return not any(match[0] == "UNION(" for match in _UNION.finditer(type_text))
 
 
 def arriving(type_text: str) -> str:

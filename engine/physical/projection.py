@@ -7,7 +7,7 @@ these are several answers, one after the other.
 from __future__ import annotations
 
 from ..plan.nodes import Relation
-from .carried import carrying
+from .carried import carrying, travels
 from .operators.fragment import BATCH
 from .travel import restored
 
@@ -16,6 +16,8 @@ def projection_sql(plan: Relation) -> str | None:
     """The query for a batch, its columns numbered and in types that travel; ``None``: rows depend on one another."""
     (item,) = plan.inputs
     if not plan.rowwise or plan.order_by is not None or not plan.sql.endswith(f" FROM {item.name}"):
+        return None
+    if not all(travels(column.type) for column in plan.columns):
         return None
     sql = f"WITH {item.name} AS ({restored(BATCH, item.plan)}) {plan.sql}"
     names = [f"__o{number}" for number in range(len(plan.columns))]  # two columns may have one name

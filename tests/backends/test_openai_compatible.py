@@ -10,11 +10,12 @@ from typing import Any
 import openai
 import pytest
 
-from anserdb.engine.errors import InvalidAnswer, ModelError, ModelUnavailable, NotSupportedError, RateLimited
+from anserdb.engine.errors import InvalidAnswer, ModelError, NotSupportedError, RateLimited
 from anserdb.udfs.models.base import ChoiceAnswer, Embed, Generate, JsonAnswer, Model, ModelSpec
 from anserdb.udfs.models.chat_model import ChatModel
 from anserdb.udfs.models.openai_compatible import BACKEND
 from anserdb.udfs.models.scripted import ScriptedModel
+from anserdb.udfs.models.unavailable import Unready
 from tests.support.loopback import Fault, LoopbackServer
 
 LABELS = ("bug report", "praise", "question")
@@ -215,10 +216,10 @@ OURS: list[tuple[int, type[Exception], Callable[[], type[Exception]]]] = [
     (401, ModelError, lambda: openai.AuthenticationError),
     (403, ModelError, lambda: openai.PermissionDeniedError),
     (404, ModelError, lambda: openai.NotFoundError),
-    (409, ModelUnavailable, lambda: openai.ConflictError),
+    (409, Unready, lambda: openai.ConflictError),
     (429, RateLimited, lambda: openai.RateLimitError),
-    (500, ModelUnavailable, lambda: openai.InternalServerError),
-    (503, ModelUnavailable, lambda: openai.InternalServerError),
+    (500, Unready, lambda: openai.InternalServerError),
+    (503, Unready, lambda: openai.InternalServerError),
 ]
 
 
