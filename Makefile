@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-join bench-estimates bench-merge bench-optimizer
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -125,9 +125,28 @@ bench-interrupt: $(VENV)/.dev
 bench-topk: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.topk
 
+# The search for the cheapest plan that is good enough: SIMULATED worlds with every plan tried (two minutes), then workloads as in
+# Palimpzest's paper, through SQL on a simulated server (five minutes).
+bench-optimizer: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.optimizer
+	$(BIN)/python -m benchmarks.optimizer_paper listing
+	$(BIN)/python -m benchmarks.optimizer_paper legal
+
+# Semantic joins that ask less than the nested loop, on entity data, with a judge made from its labels.
+bench-join: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.join
+
 # The order of predicates, learnt while they are asked, beside orders that know more or nothing; predicates are simulated.
 bench-ordering: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.ordering
+
+# The same in whole queries over a simulated server: tokens on its bill beside every fixed order; a few minutes.
+bench-conjunction: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.conjunction
+
+# How far EXPLAIN is off, in money and seconds; on a simulated server, about 2 minutes.
+bench-estimates: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.estimates
 
 # DuckDB's own test cases, TPC-H and TPC-DS, as they are and with a semantic call in every query (docs/conformance.md).
 conformance: $(VENV)/.dev
@@ -143,3 +162,7 @@ lock:
 
 clean:
 	rm -rf $(VENV) .demo .bench build dist *.egg-info
+
+# 2 and 4 extractions over one text in one prompt, where that proves itself, beside the plan as written; simulated server.
+bench-merge: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.merge

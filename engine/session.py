@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from ..optimizer.context import Context
-from ..optimizer.pipeline import Optimized, optimize
+from ..optimizer.pipeline import optimize
 from ..udfs.functions import functions
 from ..udfs.models.base import Capabilities
 from ..udfs.spec import SemanticFunction
@@ -21,16 +22,21 @@ from .dataflow.run import QueryRun
 from .errors import BindError, ParseError, ProgrammingError
 from .physical import retries, system_tables
 from .physical.catalogue import Catalogue
-from .physical.declared_keys import DeclaredKeys
 from .physical.definitions import CatalogueDefinitions
 from .physical.diagnose import bound_columns, diagnose, parse
 from .physical.duck import Duck, Spool
 from .physical.duck_secrets import DuckSecrets
 from .physical.estimates import Explained, explain
 from .physical.execute import Executor
+from .physical.learning import learn
+from .physical.learnt import Learnt, learnt
 from .physical.model_pool import ModelPool
+from .physical.plan_notes import frontier_table, has_plans, with_plans
+from .physical.planned import Planned
+from .physical.profiling import ProfileStages
+from .physical.search_plans import Plans, plans_of
 from .physical.stages import Stages
-from .plan.nodes import Relation
+from .plan.nodes import Plan
 from .settings import Settings
 from .sql.bind import bind, definition
 from .sql.catalog import Diagnosis
@@ -38,13 +44,14 @@ from .sql.definitions.define import creates
 from .sql.dialects.rewrite import rewrite
 from .sql.locate import mentions
 from .sql.parameters import inline
-from .sql.stand_in import is_query
 from .sql.statements import (
     CatalogueStatement,
     Explain,
     PreparedStatements,
+    Profile,
     Retry,
     SecretStatement,
+    ShowFrontier,
     names_catalogue,
     names_prepared,
     names_secret,
@@ -58,37 +65,6 @@ Parameters = Sequence[Any] | Mapping[str, Any] | None
 _LITERAL = re.compile(r"'([^']*)'")
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A semantic statement, optimized.
-
-    Parameters
-    ----------
-    embedded : why its calls stay in the text ("" when they do not).
-    written : the user's statement, where ``sql`` has relations in the place of system tables; "" under EXPLAIN.
-    notices : what the user should know of the statement before it runs.
-    """
-
-    sql: str
-    naive: Relation
-    optimized: Optimized
-    embedded: str
-    written: str = ""
-    notices: tuple[str, ...] = ()
-
-    @property
-    def plan(self) -> Relation:
-        """The plan to run."""
-        plan = self.optimized.plan
-        assert isinstance(plan, Relation)
-        return plan
-
-    @property
-    def returns_rows(self) -> bool:
-        """Whether it is a query."""
-        return bool(self.plan.columns) or (bool(self.plan.embedded) and is_query(Text(self.sql)))
-
-
 class Execution:
     """One run of a planned statement. ``open`` and ``close`` block; call them from one thread at a time."""
 
@@ -97,9 +73,10 @@ class Execution:
         self.run = QueryRun(session.store, session.settings)
         for notice in planned.notices:
             self.run.notice(notice, about=notice)
-        self.stages = Stages(self.run, session.models)
+        self.stages = (ProfileStages if planned.profiles else Stages)(self.run, session.models)
         self._executor = Executor(session.duck, self.run, self.stages)
         self._session = session
+        self._untold: Stages | None = self.stages
 
     def open(self) -> Spool:
         """Start, and give the reader of the result."""
@@ -118,6 +95,13 @@ class Execution:
         finally:
             self.run.finish()
             self.keep()
+            self.learn()
+
+    def learn(self) -> None:
+        """Add what the calls were like to the statistics, once; the next plan waits for it, nobody else."""
+        stages, self._untold = self._untold, None
+        if stages is not None and (lesson := learn(self.planned.plan, stages, self._session.store)) is not None:
+            self._session.lessons.append(lesson)
 
     def keep(self) -> None:
         """Keep the statement for ``llm_retry`` if rows have failed; idempotent."""
@@ -150,6 +134,8 @@ class Session:
         self._versions: Mapping[str, int] = {}
         self._live: weakref.WeakSet[Execution] = weakref.WeakSet()
         self._aggregates: frozenset[str] = frozenset()
+        self.lessons: list[Future[None]] = []
+        self._last: Planned | None = None
 
     # --- Catalog ------------------------------------------------------------------------------------------------
 
@@ -195,7 +181,9 @@ class Session:
 
     # --- statements ---------------------------------------------------------------------------------------------
 
-    def prepare(self, sql: str, parameters: Parameters = None) -> Planned | CatalogueStatement | Explain | str:
+    def prepare(
+        self, sql: str, parameters: Parameters = None
+    ) -> Planned | CatalogueStatement | Explain | Profile | ShowFrontier | str:
         """What a statement is: a plan, a statement of ours, or text for DuckDB (perhaps with system tables put in).
 
         Raises
@@ -211,7 +199,9 @@ class Session:
             self.definitions.observe(prepared)
         return prepared
 
-    def _prepared(self, sql: str, parameters: Parameters) -> Planned | CatalogueStatement | Explain | str:
+    def _prepared(
+        self, sql: str, parameters: Parameters
+    ) -> Planned | CatalogueStatement | Explain | Profile | ShowFrontier | str:
         if not parameters and names_secret(sql):
             return SecretStatement(sql)
         if not (names_catalogue(sql) or (self._asks(sql) and not names_secret(sql))):
@@ -279,8 +269,16 @@ class Session:
         if bound is None:
             return None
         candidates = () if self.settings.llm_min_quality is None else self.models.candidates()
-        context = Context(self.settings, self.capabilities, DeclaredKeys(self.duck), candidates)
-        return Planned(sql, bound.plan, optimize(bound.plan, context), bound.embedded, notices=bound.notices)
+        known = self._learnt(bound.plan)
+        optimized = optimize(bound.plan, Context(self.settings, self.capabilities, known, candidates))
+        self._last = Planned(sql, bound.plan, optimized, bound.embedded, notices=bound.notices, statistics=known)
+        return self._last
+
+    def _learnt(self, plan: Plan) -> Learnt:
+        """What is known beforehand, the query that ended last included."""
+        lessons, self.lessons = self.lessons, []
+        wait(lessons)
+        return learnt(self.duck, self.store, self.models.find, plan)
 
     def execute(self, planned: Planned) -> Execution:
         """A run of the plan, not yet started."""
@@ -294,7 +292,16 @@ class Session:
         if planned is None:
             raise BindError("The query has no semantic call.")
         run = QueryRun(self.store, self.settings)
-        return explain(self.duck, planned, Stages(run, self.models), self.models, None)
+        explained = explain(self.duck, planned, Stages(run, self.models), self.models, None)
+        return with_plans(explained, self.plans(planned, all_arms=False)) if has_plans(planned.plan) else explained
+
+    def plans(self, planned: Planned | None = None, *, all_arms: bool = True) -> Plans:
+        """The plans that a query has, by what is known now; the last one's if none is given. See :func:`plans_of`."""
+        if (planned := planned or self._last) is None:
+            raise BindError("No query with calls has been planned on this connection: SHOW FRONTIER FOR SELECT …")
+        candidates = self.models.candidates() if all_arms else ()
+        context = Context(self.settings, self.capabilities, self._learnt(planned.naive), candidates)
+        return plans_of(self.duck, planned.plan, context, QueryRun(self.store, self.settings), self.models)
 
     def carry_out(self, statement: CatalogueStatement) -> pa.Table | None:
         """Run a statement of ours; SHOW gives a table."""
@@ -344,7 +351,11 @@ class Session:
             return False
 
     def _system_table(self, name: str) -> str:
-        table = system_tables.table(name, self.store, self.models, self.settings)
+        table = (
+            frontier_table(self.plans())
+            if name == "llm_frontier"
+            else system_tables.table(name, self.store, self.models, self.settings)
+        )
         relation = f"__anser_{name}"
         self.duck.lend(relation, table)
         return relation

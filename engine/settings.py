@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     llm_candidate_models: str = Field(
         default="", description="comma-separated models that may answer for others; '': all made with CREATE MODEL"
     )
+    llm_best_effort: bool = Field(
+        default=False, description="run a query that cannot keep to its caps until one stops it, instead of refusing it"
+    )
+    llm_profile_rows: int = Field(
+        default=64, ge=1, le=10_000, description="rows on which PROFILE compares models, of each source of a query"
+    )
     llm_disabled_rules: str = Field(default="", description="comma-separated optimizer rules to leave out, or 'all'")
     llm_input_order: Literal["written", "shared"] = Field(
         default="written",

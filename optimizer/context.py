@@ -6,29 +6,44 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..engine.plan.nodes import SemanticCall, Source
+from ..engine.plan.nodes import Plan, SemanticCall, Source
 from ..engine.settings import Settings
 from ..udfs.models.base import Capabilities
+from .cost.figure import Figure
 from .search.policy import Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A number and where it comes from, in words that EXPLAIN prints."""
-
-    value: float
-    source: str
 
 
 class Statistics(Protocol):
     """What earlier queries and the database's constraints taught. ``None`` always means: not known."""
 
-    def selectivity(self, call: SemanticCall) -> Measured | None:
-        """Share (0..1) of asked rows for which this BOOLEAN call said TRUE."""
+    def selectivity(self, call: SemanticCall, below: Plan | None = None) -> Figure | None:
+        """Share (0..1) of asked rows for which this BOOLEAN call said TRUE.
+
+        Parameters
+        ----------
+        below : what feeds the call: the share is of rows that the semantic filters in it leave. ``None``: of all rows, before
+            any of them (if that was never seen: of whatever rows it was asked about, and the source says so).
+        """
         ...
 
-    def tokens_out(self, call: SemanticCall) -> Measured | None:
-        """Mean output tokens of one such call."""
+    def tokens_out(self, call: SemanticCall) -> Figure | None:
+        """Mean output tokens for one distinct input; of several rows in one prompt, a row's share."""
+        ...
+
+    def calls(self, call: SemanticCall) -> Figure | None:
+        """Mean calls of the model for one distinct input; of several rows in one prompt, a row's share."""
+        ...
+
+    def tokens_in(self, call: SemanticCall) -> Figure | None:
+        """Mean input tokens for one distinct input, as the server counted them; a row's share of its prompt."""
+        ...
+
+    def seconds(self, call: SemanticCall) -> Figure | None:
+        """Mean seconds of model time for one distinct input (its calls one after the other); a row's share of its prompt."""
+        ...
+
+    def agreement(self, call: SemanticCall, arm: str) -> Figure | None:
+        """Share (0..1) of rows in which an arm, by its name, said what the call as written says."""
         ...
 
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
@@ -53,14 +68,34 @@ class NoStatistics:
     False
     """
 
-    def selectivity(self, call: SemanticCall) -> Measured | None:
+    def selectivity(self, call: SemanticCall, below: Plan | None = None) -> Figure | None:
+        """Not known."""
+        del call, below
+        return None
+
+    def tokens_out(self, call: SemanticCall) -> Figure | None:
         """Not known."""
         del call
         return None
 
-    def tokens_out(self, call: SemanticCall) -> Measured | None:
+    def calls(self, call: SemanticCall) -> Figure | None:
         """Not known."""
         del call
+        return None
+
+    def tokens_in(self, call: SemanticCall) -> Figure | None:
+        """Not known."""
+        del call
+        return None
+
+    def seconds(self, call: SemanticCall) -> Figure | None:
+        """Not known."""
+        del call
+        return None
+
+    def agreement(self, call: SemanticCall, arm: str) -> Figure | None:
+        """Not known."""
+        del call, arm
         return None
 
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
@@ -105,4 +140,4 @@ class Context:
     def policy(self) -> Policy:
         """What the user wants of a plan."""
         s = self.settings
-        return Policy(s.llm_objective, s.llm_min_quality, s.llm_max_cost_usd, s.llm_max_seconds)
+        return Policy(s.llm_objective, s.llm_min_quality, s.llm_max_cost_usd, s.llm_max_seconds, s.llm_best_effort)

@@ -28,10 +28,13 @@ ORDER = (
     "prune_columns",
     "limit_demand",
     "distinct_gather",
+    "semantic_join",
     "arms",
+    "merged_calls",
     "nested_ancestry",
     "early_parts",
     "prefix_order",
+    "conjunction",
     "prefetch",
 )
 

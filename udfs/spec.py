@@ -106,6 +106,23 @@ class Streams(Protocol):
         ...
 
 
+@runtime_checkable
+class Compares(Protocol):
+    """A :class:`Task` that can also tell which of two rows stands higher, so that the first rows can be found by comparisons."""
+
+    async def prepare_pairs(self, ask: Ask) -> None:
+        """Work done once per query before the first comparison."""
+        ...
+
+    async def compare(self, first: Sequence[Any], second: Sequence[Any], ask: Ask) -> float:
+        """The probability that the first row stands higher. Rows are as in ``run``."""
+        ...
+
+    def pair(self, first: Sequence[Any], second: Sequence[Any]) -> Request:
+        """The request that ``compare`` would send, for estimates. Sends nothing."""
+        ...
+
+
 class Unprepared:
     """The part of a :class:`Task` that has nothing to prepare; inherit from it."""
 
@@ -191,6 +208,8 @@ def with_additions(function: SemanticFunction) -> SemanticFunction:
         additions = Additions.of(arguments.options, task.example_answer)
         if additions is None:
             return task
+        if isinstance(task, Compares):
+            return AddedPairs(task, additions)
         return AddedStream(task, additions) if isinstance(task, Streams) else Added(task, additions)
 
     return replace(function, lower=lower)
@@ -236,6 +255,26 @@ class AddedStream(Added):
         """The task's."""
         assert isinstance(self.task, Streams)
         return await self.task.stream(row, _AddingAsk(self.additions, ask), emit)
+
+
+@dataclass(frozen=True, slots=True)
+class AddedPairs(Added):
+    """A task that compares, with additions."""
+
+    async def prepare_pairs(self, ask: Ask) -> None:
+        """The task's."""
+        assert isinstance(self.task, Compares)
+        await self.task.prepare_pairs(_AddingAsk(self.additions, ask))
+
+    async def compare(self, first: Sequence[Any], second: Sequence[Any], ask: Ask) -> float:
+        """The task's."""
+        assert isinstance(self.task, Compares)
+        return await self.task.compare(first, second, _AddingAsk(self.additions, ask))
+
+    def pair(self, first: Sequence[Any], second: Sequence[Any]) -> Request:
+        """The task's."""
+        assert isinstance(self.task, Compares)
+        return self.additions.to(self.task.pair(first, second))
 
 
 @dataclass(frozen=True, slots=True)

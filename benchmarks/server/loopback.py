@@ -116,7 +116,7 @@ class LoopbackServer(Seen):
             return self._get(request.path)
         except Refused as refused:
             return refusal(refused, request.headers)
-        except Broken:
+        except (Broken, ConnectionResetError):  # of a fault, or a client that was gone before its answer
             reset(request)
             return web.Response()
 

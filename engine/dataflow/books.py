@@ -91,6 +91,7 @@ class Books:
         lines, self._new = self._new, []
         site, told = self._progress, [line for line in lines if line[IN] is not None]
         read, written = sum([line[IN] or 0 for line in lines]), sum([line[OUT] or 0 for line in lines])
+        site.moments.add(lines)
         site.tokens_in += read
         site.tokens_out += written
         site.retries += sum([line[RETRIES] for line in lines])

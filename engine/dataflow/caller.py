@@ -109,6 +109,10 @@ class Caller:
         _, answer = await flights.Flight(place, self.run, self._answer(key, request, parse, phase)).join()
         return answer
 
+    async def has(self, request: Request) -> bool:
+        """Whether the answer is in the store, so that asking costs nothing."""
+        return await self._stored(request_key(self._model.identity, request)) is not None
+
     def found(self, reply: Reply, answer: bytes = b"") -> None:
         """Count an answer that the store had, as it was kept."""
         self.progress.cached += 1

@@ -163,6 +163,8 @@ class Meter:
         self._progress.retries += reply.retries
         self._progress.model_seconds += reply.seconds
         self._books.count(reply.usage, cost.usd)
+        if reply.usage.tokens_in is not None and call.phase != "calibrate":
+            self._progress.moments.useless(reply.usage.tokens_in, reply.usage.tokens_out or 0, reply.seconds)
         self._books.count_energy(energy)
         self._run.priced_by(cost.source)
         took = Took(reply.seconds, queued, reply.retries, cost, energy, endpoint)

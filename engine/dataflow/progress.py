@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .moments import Moments
+
 
 @dataclass(slots=True)
 class SiteProgress:
@@ -26,6 +28,7 @@ class SiteProgress:
     notes : what the task says of itself (threshold in use, …).
     rows_total : rows that will reach it, where somebody knows or guesses; total_is_exact : which of the two.
     arm : the calls of an arm; rows are counted at its call site ("": it is a call site).
+    inputs : distinct inputs that questions were begun for. rows_true : rows answered with TRUE. moments : of its calls.
     """
 
     site: str
@@ -59,6 +62,9 @@ class SiteProgress:
     rows_total: int | None = None
     total_is_exact: bool = False
     arm: str = ""
+    inputs: int = 0
+    rows_true: int = 0
+    moments: Moments = field(default_factory=Moments)
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)

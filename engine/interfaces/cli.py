@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .explain_cli import app as explain_app
 from .models_cli import app as models_app
 
 if TYPE_CHECKING:
     from .shell.entry import Order
 
-_EPILOG = "Also: anser models list | pull NAME | path NAME (a database called models is ./models)."
+_EPILOG = "Also: anser models list | pull NAME | path NAME (a database called models is ./models); anser explain -h."
 BROKEN_PIPE = 141  # what a shell reports of a process that SIGPIPE ended
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -87,6 +88,8 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["models"]:
         models_app(args=arguments[1:], prog_name="anser models")
+    elif arguments[:1] == ["explain"]:
+        explain_app(args=arguments[1:], prog_name="anser explain")
     else:
         app(args=arguments, prog_name="anser")
 

@@ -9,8 +9,9 @@ from typing import Any
 from ..dataflow.run import QueryRun
 from ..errors import BudgetExceeded, Interrupted
 from ..physical.ceiling import Ceiling, ceiling
+from ..physical.planned import Planned
 from ..physical.stages import Stages
-from ..session import Planned, Session
+from ..session import Session
 from .waiting import Waiting
 
 SETTING = "llm_confirm_usd"

@@ -18,14 +18,15 @@ from .. import errors
 from ..dataflow.progress_events import Watcher
 from ..errors import InterfaceError
 from ..physical.duck import Duck
-from ..physical.estimates import Explained
+from ..physical.planned import Planned
 from ..physical.python_names import variables_of_caller
 from ..physical.spool import RowSpool
 from ..physical.stopping import check
-from ..session import Parameters, Planned, Session
+from ..session import Parameters, Session
 from ..settings import Settings
-from ..sql.statements import Explain, split_statements
+from ..sql.statements import Explain, Profile, ShowFrontier, split_statements
 from ..store import Store
+from . import explaining
 from .at_exit import close_at_exit
 from .confirming import Confirm, confirm
 from .dbapi import Cursor
@@ -200,8 +201,14 @@ class Connection:
                 return native(session.duck, prepared, params, variables)
             if isinstance(prepared, Planned):
                 return self._semantic_result(session, prepared, variables)
+            read = partial(self._reading, session, variables=variables)
             if isinstance(prepared, Explain):
-                return self._explained(session, prepared, variables)
+                said = explaining.explained(session, prepared, variables, self._waiting, read)
+                return self._arrow_result(said, TextResult)
+            if isinstance(prepared, Profile):
+                return self._arrow_result(explaining.profiled(session, prepared, read))
+            if isinstance(prepared, ShowFrontier):
+                return self._arrow_result(explaining.frontier(session, prepared, variables, self._waiting))
             table = session.carry_out(prepared)
         return None if table is None else self._arrow_result(table)
 
@@ -247,30 +254,13 @@ class Connection:
         return result
 
     def _reading(self, session: Session, planned: Planned, variables: dict[str, Any]) -> Reading:
+        explaining.refuse(session, planned, variables, self._waiting)
         confirm(session, planned, variables, self._waiting, self.confirm)
         execution = session.execute(planned)
         told = self._watchers.listener(self.progress_listener)
         reading = Reading(execution, session.duck, self._waiting, variables, told)
         self._readings.add(reading)
         return reading
-
-    def _explained(self, session: Session, statement: Explain, variables: dict[str, Any]) -> Result:
-        if statement.analyze:
-            planned = session.plan(statement.query)
-            assert planned is not None
-            reading = self._reading(session, planned, variables)
-            reading.table()
-            explained: Explained = reading.execution.explain()
-        else:
-            explained = self._waiting.wait(
-                partial(self._estimated, session, statement, variables), session.duck.interrupt
-            )
-        text = explained.json if statement.form == "json" else explained.text
-        return self._arrow_result(pa.table({"explain": [text]}), TextResult)
-
-    def _estimated(self, session: Session, statement: Explain, variables: dict[str, Any]) -> Explained:
-        with session.duck.seeing(variables):
-            return session.explain(statement.query)
 
     def _arrow_result(self, table: pa.Table, kind: type[NativeResult] = NativeResult) -> NativeResult:
         duck = self._open_session().duck

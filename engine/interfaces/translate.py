@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,12 +30,15 @@ _KINDS: tuple[tuple[type[Exception], type[errors.Error]], ...] = (
     (duckdb.OperationalError, errors.OperationalError),
     (duckdb.Error, errors.DatabaseError),
 )
+_OUR_TEXT = re.compile(
+    r" when casting from source column __[acgs]\d+|\n+LINE \d+:[^\n]*\b__(?:[acgs]\d|anser___).*", re.DOTALL
+)
 
 
 def translate(error: duckdb.Error) -> errors.Error:
-    """Our error for one of DuckDB's; its own message, which points at the place, is kept."""
+    """Our error for one of DuckDB's; its own message, which points at the place, is kept, but for places in texts of ours."""
     kind = next(ours for theirs, ours in _KINDS if isinstance(error, theirs))
-    return kind(str(error))
+    return kind(_OUR_TEXT.sub("", str(error)))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ...optimizer.cost.estimate import TOKENS_OUT, TOKENS_OUT_OTHER
@@ -59,7 +59,7 @@ class ArmCosts:
             return
         self._rows += 1
         for arm, stage in enumerate(self._stages):
-            usd, so_far = _usd(stage, values), self._usd[arm]
+            usd, so_far = usd_a_question(stage, values), self._usd[arm]
             self._usd[arm] = None if usd is None or so_far is None else so_far + usd
 
     def of(self) -> Sequence[float]:
@@ -67,6 +67,12 @@ class ArmCosts:
         if self._objective == "cost" and self.in_money:
             return [(usd or 0.0) / max(1, self._rows) for usd in self._usd]
         return [self._seconds(stage) for stage in self._stages]
+
+    @property
+    def usd(self) -> Mapping[int, float | None]:
+        """Per arm: US dollars a question by its prompt and the price list; ``None``: no price is known."""
+        rows = max(1, self._rows)
+        return {arm: None if usd is None else usd / rows for arm, usd in enumerate(self._usd)} if self._rows else {}
 
     @property
     def in_money(self) -> bool:
@@ -80,7 +86,8 @@ class ArmCosts:
         return progress.model_seconds / max(1, progress.calls) / rows / stage.caller.concurrency
 
 
-def _usd(stage: CallStage, values: Sequence[Any]) -> float | None:
+def usd_a_question(stage: CallStage, values: Sequence[Any]) -> float | None:
+    """US dollars by the sizes of prompts and the price list; ``None``: no price is known."""
     total = 0.0
     for request in stage.task.requests(values):
         if not isinstance(request, Generate):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from ...optimizer.pipeline import disabled
 from ...udfs.functions import functions
 from ...udfs.models.base import ModelSpec
 from ...udfs.models.http_errors import holds_key, redact
@@ -76,6 +77,9 @@ class Catalogue:
     ) -> None:
         match statement:
             case SetSetting():
+                tried = self._settings.model_copy()
+                tried.assign(statement.name, statement.value)
+                disabled(tried)  # or each query from now on would be refused
                 self._settings.assign(statement.name, statement.value)
             case CreateModel() | AlterModel():
                 with _placed(statement.places):

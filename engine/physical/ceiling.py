@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...optimizer.context import Measured, NoStatistics
+from ...optimizer.context import NoStatistics
 from ...optimizer.cost.estimate import GUARD_SELECTIVITY, NodeEstimate, estimate
+from ...optimizer.cost.figure import Figure
 from ...udfs.models.base import Generate
 from ..dataflow.run import QueryRun
 from ..errors import Error
@@ -18,10 +19,11 @@ from ..plan.nodes import Call, Demand, Filter, Plan, Relation, SemanticCall
 from ..plan.render import nodes_with_paths
 from ..plan.walk import calls, transform_up, walk
 from .duck import Duck
-from .estimates import Calibration, calibrations_of, price_of, samples_of
+from .estimates import calibrations_of, price_of, samples_of
 from .first_run_cost import A_MILLION, most_usd
 from .model_pool import ModelPool
 from .stages import Stages
+from .totals import Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class _Longest(NoStatistics):
 
     stages: Stages
 
-    def tokens_out(self, call: SemanticCall) -> Measured | None:
+    def tokens_out(self, call: SemanticCall) -> Figure | None:
         """What the call's own requests allow; ``None``: none can be made without a row."""
         stage = self.stages.stage(call)
         first = [["x"]] if stage.aggregate else ["x"]
@@ -126,4 +128,4 @@ class _Longest(NoStatistics):
         except (Error, ValueError, TypeError, AttributeError, LookupError):
             return None
         most = sum(request.max_tokens for request in requests if isinstance(request, Generate))
-        return Measured(float(most), "max_tokens")
+        return Figure(float(most), "max_tokens")

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 from ...optimizer.ancestry import Barrier, ancestry
-from ...optimizer.context import Measured
-from ...optimizer.cost.estimate import NodeEstimate, Price, SourceSample, estimate
+from ...optimizer.context import Statistics
+from ...optimizer.cost.estimate import TWICE, NodeEstimate, Price, SourceSample, estimate
+from ...optimizer.cost.figure import Figure, exactly, guess
 from ...optimizer.pipeline import Optimized
 from ...udfs.models.base import Embed, Generate, Request
 from ...udfs.models.prices import estimate_usd
 from ...udfs.prompts.batched import instruction, together
-from ..dataflow.progress import QueryProgress, SiteProgress
-from ..plan.nodes import Call, Plan, Relation, SemanticCall
+from ...udfs.spec import Compares, Task
+from ..dataflow.progress import QueryProgress
+from ..plan.nodes import Call, Plan, Relation, SemanticCall, TopK
 from ..plan.render import Path, nodes_with_paths, render, to_json
 from ..plan.walk import calls, names
 from .arm_notes import arm_lines
 from .declared_keys import DeclaredKeys
 from .duck import Duck
+from .durations import services, stage_times
 from .energy_notes import energy_of
 from .fragments import relational_sql
 from .model_pool import ModelPool
 from .plan_graph import stage_graph
 from .prefetch_plan import refusal, standing_in
+from .ranking.top_k import ALGORITHMS
 from .stages import Stages
+from .totals import BEFORE_THE_CACHE, UNKNOWN, Calibration, Total, actual, actual_total, estimates_json, total_of
 
 SAMPLE_ROWS = 2000
 TOKENISED_ROWS = 64
@@ -57,6 +63,11 @@ class Planned(Protocol):
         """What the user should know of the statement before it runs."""
         ...
 
+    @property
+    def statistics(self) -> Statistics:
+        """What was known when it was planned."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -64,18 +75,6 @@ class Explained:
 
     text: str
     json: str
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What a call site asks before its first row. ``money`` in US dollars, ``None`` if unknown."""
-
-    calls: int
-    tokens_in: float
-    money: float | None
-
-    def line(self) -> str:
-        return f"calibration: {self.calls:,} more calls, tokens in≈{self.tokens_in:,.0f}, once for this instruction and model"
 
 
 def calibrations_of(
@@ -105,8 +104,9 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
     """
     plan = planned.plan
     samples = samples_of(duck, plan, stages)
-    figures = estimate(plan, samples, price_of(pool))
-    calibrations = {} if progress is not None else calibrations_of(figures, plan, stages, price_of(pool))
+    price, service = price_of(pool), services(stages.store, stages)
+    figures = estimate(plan, samples, price, planned.statistics, service, stage_times(stages))
+    calibrations = {} if progress is not None else calibrations_of(figures, plan, stages, price)
     shared = {site: rows for sample in samples.values() for site, rows in sample.rows_a_call.items()}
     notes = {path: _notes(node, figures.get(path), stages, progress, shared) for path, node in nodes_with_paths(plan)}
     for path, reason in _barriers(plan, duck).items():
@@ -120,20 +120,30 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
     chosen = _mode(duck, planned, stages)
     head = [f"mode: {chosen}", f"rules: {', '.join(planned.optimized.fired) or 'none fired'}"]
     head += [_embedded_line(c, progress) for c in plan.embedded]
-    foot = _total(figures, plan, calibrations.values()) if progress is None else _actual_total(progress)
+    expected = total_of(figures, plan, calibrations.values())
+    foot = _foot(expected, progress)
     also = [] if energy is None else [f"       {energy.line()}"]
     said = [f"notice: {notice}" for notice in planned.notices]
-    text = "\n".join([*head, "", render(plan, notes), "", foot, *also, *said])
+    text = "\n".join([*head, "", render(plan, notes), "", *foot, *also, *said])
     document = {
         "mode": chosen,
         "rules": planned.optimized.fired,
         "notices": list(planned.notices),
         "plan": json.loads(to_json(plan, notes)),
-        "total": foot,
+        "total": foot[-1],
+        "estimates": estimates_json(figures, plan),
+        "estimated_total": None if expected is None else expected.json(),
         "energy": None if energy is None else energy.json(),
         "stages": json.loads(stage_graph(plan, figures).to_json()),
     }
     return Explained(text, json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def _foot(expected: Total | None, progress: QueryProgress | None) -> list[str]:
+    """The line of the total, and, of a query that ran, what was expected of it."""
+    if progress is not None:
+        return [*([] if expected is None else [f"estimated: {expected.words()}"]), actual_total(progress)]
+    return [UNKNOWN if expected is None else f"total: {expected.words()} {BEFORE_THE_CACHE}"]
 
 
 def _mode(duck: Duck, planned: Planned, stages: Stages) -> str:
@@ -181,14 +191,18 @@ def _feeds_calls(plan: Plan, path: Path) -> bool:
 
 def _sample(duck: Duck, sql: str, above: Sequence[SemanticCall], stages: Stages) -> SourceSample:
     rows = duck.table(f"SELECT * FROM ({sql}) AS __part LIMIT {SAMPLE_ROWS}").to_pylist()
-    count = Measured(float(len(rows)), "exact count") if len(rows) < SAMPLE_ROWS else cardinality(duck, sql)
-    distinct, tokens, shared, once = {}, {}, {}, {}
+    count = exactly(float(len(rows)), "exact count") if len(rows) < SAMPLE_ROWS else cardinality(duck, sql)
+    distinct, tokens, shared, once, ranked = {}, {}, {}, {}, {}
     for call in above:
-        inputs = [tuple(r[a] for a in call.arguments) for r in rows]
+        let_through = [r for r in rows if call.guard not in r or r[call.guard]]
+        inputs = [tuple(r[a] for a in call.arguments) for r in let_through]
         asked = [i for i in inputs if all(v is not None for v in i)]
         unique = {repr(i): i for i in asked}
         distinct[call.site] = len(unique) / len(rows) if rows else 0.0
         requests = _requests(list(unique.values())[:TOKENISED_ROWS], call, stages)
+        if call.top_k is not None:
+            ranked[call.site] = _questions_a_row(call.top_k, count.value * distinct[call.site])
+            requests = _pairs(requests, list(unique.values())[:TOKENISED_ROWS], stages.stage(call).task)
         batching = stages.stage(call).batching
         if batching is None:
             tokens[call.site] = _mean_tokens(requests)
@@ -196,23 +210,36 @@ def _sample(duck: Duck, sql: str, above: Sequence[SemanticCall], stages: Stages)
         texts = [r for asked_of in requests for r in asked_of if isinstance(r, Generate)]
         shared[call.site] = batching.size.mean(texts)
         tokens[call.site], once[call.site] = _shares(texts)
-    return SourceSample(count, len(rows), distinct, tokens, shared, once)
+    guarded = [call.site for call in above if rows and call.guard in rows[0]]
+    return SourceSample(count, len(rows), distinct, tokens, shared, once, ranked, guarded)
 
 
-def cardinality(duck: Duck, sql: str) -> Measured:
+def cardinality(duck: Duck, sql: str) -> Figure:
     """How many rows DuckDB expects of a query."""
     plan = json.loads(duck.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall()[0][1])
     node: Any = plan[0]
     while node and "Estimated Cardinality" not in node.get("extra_info", {}):
         node = node["children"][0] if node.get("children") else None
     if node is None:
-        return Measured(float(SAMPLE_ROWS), "at least")
-    return Measured(float(str(node["extra_info"]["Estimated Cardinality"]).lstrip("~")), "DuckDB estimate")
+        return Figure(float(SAMPLE_ROWS), "at least")
+    return guess(float(str(node["extra_info"]["Estimated Cardinality"]).lstrip("~")), "DuckDB estimate", TWICE)
 
 
 def _requests(inputs: list[tuple[Any, ...]], call: SemanticCall, stages: Stages) -> list[Sequence[Request]]:
     task = stages.stage(call).task
     return [task.requests(row) for row in inputs]
+
+
+def _questions_a_row(wanted: TopK, rows: float) -> float:
+    """The most that a ranking asks, for each of its rows."""
+    return ALGORITHMS[wanted.algorithm].bound(round(rows), wanted.rows).calls / rows if rows else 0.0
+
+
+def _pairs(alone: list[Sequence[Request]], inputs: list[tuple[Any, ...]], task: Task) -> list[Sequence[Request]]:
+    """What a ranking asks, dear questions first: those about two rows; about single rows where there is but one."""
+    if not isinstance(task, Compares) or len(inputs) < 2:
+        return alone
+    return [(task.pair(first, second),) for first, second in pairwise(inputs)]
 
 
 def _mean_tokens(requests: Sequence[Sequence[Request]]) -> float:
@@ -257,7 +284,7 @@ def _notes(
     lines = list(figures.lines()) if figures is not None and (isinstance(node, Call) or progress is None) else []
     if isinstance(node, Call):
         site = progress.sites.get(node.call.site) if progress is not None else None
-        lines = [f"estimated: {line}" for line in lines] + [f"actual: {_actual(site)}"] if site is not None else lines
+        lines = [f"estimated: {line}" for line in lines] + [f"actual: {actual(site)}"] if site is not None else lines
         noted = dict(stages.stage(node.call).task.notes()) | (dict(site.notes) if site is not None else {})
         lines += [f"{key}: {value}" for key, value in noted.items()]
         if (armed := stages.stage(node.call).armed) is not None:
@@ -276,40 +303,4 @@ def _barriers(plan: Plan, duck: Duck) -> dict[Path, str]:
 
 def _embedded_line(call: SemanticCall, progress: QueryProgress | None) -> str:
     site = progress.sites.get(call.site) if progress is not None else None
-    return f"call: {call.site} model={call.options['model']}" + (f"  actual: {_actual(site)}" if site else "")
-
-
-def _actual(site: SiteProgress) -> str:
-    cost = "cost unknown" if site.unpriced else f"${site.cost_usd:,.4f}"
-    return (
-        f"rows={site.rows_in:,} calls={site.calls:,} cached={site.cached:,} shared={site.shared:,} failed={site.failed:,} "
-        f"tokens in={site.tokens_in:,} tokens out={site.tokens_out:,} {cost}"
-    )
-
-
-def _total(figures: Mapping[Path, NodeEstimate], plan: Plan, calibrations: Collection[Calibration]) -> str:
-    made = [figures[p] for p, n in nodes_with_paths(plan) if isinstance(n, Call) and p in figures]
-    known = [f.calls.value for f in made if f.calls is not None]
-    if len(known) < len(made) or not made:
-        return "total: calls cannot be estimated before the rows are known"
-    extra = sum(c.calls for c in calibrations)
-    tokens = sum(f.tokens_in.value for f in made if f.tokens_in is not None) + sum(c.tokens_in for c in calibrations)
-    prices = [None if f.money is None else f.money.value for f in made] + [c.money for c in calibrations]
-    money = [price for price in prices if price is not None]
-    cost = f"${sum(money):,.4f}" if len(money) == len(prices) else "cost unknown"
-    aside = f" ({extra:,} of them to calibrate)" if extra else ""
-    return (
-        f"total: calls≈{sum(known) + extra:,.0f}{aside} tokens in≈{tokens:,.0f} {cost} "
-        "(before the cache; answers in the store are free)"
-    )
-
-
-def _actual_total(progress: QueryProgress) -> str:
-    seconds = (progress.finished or progress.started) - progress.started
-    cost = "cost unknown" if progress.cost_usd is None else f"${progress.cost_usd:,.4f}"
-    sites = progress.sites.values()
-    source = f" ({progress.price_source})" if progress.price_source else ""
-    return (
-        f"total: calls={progress.calls:,} cached={sum(s.cached for s in sites):,} tokens in={sum(s.tokens_in for s in sites):,} "
-        f"tokens out={sum(s.tokens_out for s in sites):,} {cost}{source} in {seconds:.2f} s"
-    )
+    return f"call: {call.site} model={call.options['model']}" + (f"  actual: {actual(site)}" if site else "")

@@ -16,7 +16,22 @@ from ..dataflow.bridge import from_reader, to_reader
 from ..dataflow.demand import Demand as Wanted
 from ..dataflow.run import QueryRun
 from ..errors import InternalError
-from ..plan.nodes import Call, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort, Source, Unnest
+from ..plan.conjuncts import conjuncts
+from ..plan.nodes import (
+    Call,
+    Compute,
+    Conjunction,
+    Demand,
+    Filter,
+    Input,
+    Keep,
+    Plan,
+    Relation,
+    Sort,
+    Source,
+    TopK,
+    Unnest,
+)
 from ..plan.walk import calls, columns, transform_up, walk
 from .counted_reader import CountedReader
 from .duck import Duck, Spool, spooled
@@ -27,17 +42,21 @@ from .nested.pipes import Below, NestedPipes
 from .nested.possible import early, nests, not_nested
 from .operators.call import run_call
 from .operators.call_stage import CallStage
+from .operators.conjunction import ENOUGH_ROWS, Conjunct, as_written, run_conjunction
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.kept import for_demand
 from .operators.leaving import AsAnswered, InOrder
+from .operators.paired import run_paired
 from .operators.reorder import run_looked_at, run_reordered
 from .operators.selection import Selection, run_selection, selection
+from .operators.top_k import run_top_k
 from .operators.unnest import run_unnest, unnested_schema
 from .partial import Partial
 from .pipe import Batches, Pipe
 from .plan_graph import stage_graph
 from .prefetch import prefetch
 from .projection import projection_sql
+from .row_groups import in_row_groups, row_groups, waits
 from .slices import sliced
 from .stages import Stages
 from .travel import restored, travelling
@@ -60,7 +79,7 @@ class Executor:
         self._partial = Partial(self._run, plan)
         self._run.graph = stage_graph(plan)
         # What arms may save depends on how many rows there are.
-        self._counts = self._run.progress.watched or any(node.call.arms is not None for node in calls(plan))
+        self._counts = self._run.progress.watched or any(node.call.arms or node.call.merge for node in calls(plan))
         return self._read(plan)
 
     def _read(self, plan: Relation) -> Spool:
@@ -80,7 +99,8 @@ class Executor:
             return self._renamed(made, tuple(made.schema.names), plan)
         bare = self._duck.bare()
         bare.execute("SET streaming_buffer_size = '1B'")
-        bare.register("__raw", to_reader(pipe.schema, pipe.batches, self._run))
+        batches = in_row_groups(pipe.batches) if waits(plan) else pipe.batches
+        bare.register("__raw", to_reader(pipe.schema, batches, self._run))
         bare.execute(f"CREATE TEMP VIEW {item.name} AS {restored('__raw', item.plan)}")
         self._bare.append(bare)
         return spooled(bare.sql(plan.sql))
@@ -115,10 +135,10 @@ class Executor:
     def _table(self, plan: Plan) -> pa.Table:
         if isinstance(plan, Relation):
             spool = self._read(plan)
-            return pa.Table.from_batches(list(spool), schema=spool.schema)
+            return pa.Table.from_batches(row_groups(spool), schema=spool.schema)
         pipe = self._pipe(plan, None)
         batches = wait_on_loop(partial(_collect, pipe.batches), self._run)
-        return pa.Table.from_batches(batches, schema=pipe.schema)
+        return pa.Table.from_batches(row_groups(batches), schema=pipe.schema)
 
     def _pipe(self, plan: Plan, wanted: Wanted | None) -> Pipe:
         relational = relational_sql(plan)
@@ -132,6 +152,8 @@ class Executor:
             case Unnest():
                 below = self._pipe(plan.input, wanted)
                 return Pipe(unnested_schema(plan, below.schema), run_unnest(below.batches, plan, wanted))
+            case Conjunction():
+                return self._conjunction(plan, wanted)
             case Demand():
                 return self._demand(plan)
             case Compute() | Filter() | Keep() | Sort():
@@ -158,7 +180,16 @@ class Executor:
         pipes = NestedPipes(self._duck, self._run, self._stages, Below(self._opened, self._feeds), plan, wanted)
         return pipes.groups() if isinstance(plan, Relation) else pipes.rows()
 
+    def _ranked(self, plan: Call, wanted: TopK) -> Pipe:
+        """A call whose rows are compared with each other, and therefore all are needed."""
+        stage = self._stages.stage(plan.call)
+        below = self._pipe(plan.input, None)
+        self._feeds(plan.input, stage)
+        return Pipe(below.schema.append(stage.field()), run_top_k(below.batches, stage, self._run, wanted), below.free)
+
     def _call(self, plan: Call, wanted: Wanted | None) -> Pipe:
+        if plan.call.top_k is not None:
+            return self._ranked(plan, plan.call.top_k)
         stage = self._stages.stage(plan.call)
         lowest = not calls(plan.input)
         below = self._pipe(plan.input, None if lowest else wanted)
@@ -166,7 +197,7 @@ class Executor:
         prefixes = self._stages.prefixes(plan.call)
         source = below.batches if prefixes is None else run_looked_at(below.batches, prefixes)
         rows = self._partial.below(source, stage.caller.progress, lowest=lowest)
-        demand, patient = (wanted, True) if lowest else (None, wanted is None)
+        demand, patient = (wanted, True) if lowest and plan.call.pairs is None else (None, wanted is None)
         ask = partial(
             run_call,
             stage=stage,
@@ -176,8 +207,28 @@ class Executor:
             leaving=AsAnswered if below.free else InOrder,
         )
         reordered = plan.call.rows_by_prefix and not below.free
-        batches = run_reordered(rows, ask, prefixes) if prefixes is not None and reordered else ask(rows)
+        every = ask if prefixes is None or not reordered else partial(run_reordered, ask=ask, prefixes=prefixes)
+        pairs = plan.call.pairs
+        batches = every(rows) if pairs is None else run_paired(rows, every, stage, pairs)
         return Pipe(below.schema.append(stage.field()), batches, below.free)
+
+    def _conjunction(self, plan: Conjunction, wanted: Wanted | None) -> Pipe:
+        """Several calls as one, if there are rows to learn from."""
+        found = conjuncts(plan)
+        relational = relational_sql(found.below)
+        if relational is None or wanted is not None or self._partial.on or not self._many(*relational):
+            return self._pipe(plan.input, wanted)
+        below = self._opened(*relational)
+        stages = tuple(self._stages.stage(call) for call in as_written(found.calls))
+        made = {field.name: field for field in [*below.schema, *(stage.field() for stage in stages)]}
+        schema = pa.schema([made[column.name] for column in columns(plan)])
+        batches = run_conjunction(below.batches, Conjunct(stages, schema), self._run, free=below.free)
+        return Pipe(schema, batches, below.free)
+
+    def _many(self, sql: str, leaf: Source | Relation) -> bool:
+        """Whether an order can be learnt from so many rows as DuckDB expects, and pays."""
+        self._have(leaf.inputs)
+        return cardinality(self._duck, sql).value >= ENOUGH_ROWS
 
     def _demand(self, plan: Demand) -> Pipe:
         made = [self._stages.stage(c.call) for c in calls(plan.input)]

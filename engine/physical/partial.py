@@ -17,13 +17,13 @@ from ..dataflow.budget import amount
 from ..dataflow.progress import SiteProgress
 from ..dataflow.run import QueryRun
 from ..errors import BudgetExceeded
-from ..plan.nodes import Call, Input, Plan, Relation, Sort, Source
+from ..plan.nodes import Call, Input, Plan, Relation, Sort, Source, Unnest
 from ..plan.walk import children, walk
 from .counted_reader import CountedReader
 from .slices import sliced
 
 Batches = AsyncIterator[pa.RecordBatch]
-_CUT = re.compile(r"\b(?:LIMIT|OFFSET|FETCH)\b", re.IGNORECASE)
+CUT = re.compile(r"\b(?:LIMIT|OFFSET|FETCH)\b", re.IGNORECASE)
 
 
 class Partial:
@@ -99,10 +99,12 @@ class Partial:
             return f"{max(0, self._plan.limit - self._rows):,} rows of its LIMIT may be missing."
         done = self._lowest.rows_done if self._lowest else 0
         read = self._source.rows if self._source else 0
-        above = [s for s in self._run.progress.sites.values() if s is not self._lowest and not s.arm]
-        missing = read - done + sum(max(0, site.rows_in - site.rows_done) for site in above)
-        about = "at least " if above else ""
-        return f"{about}{missing:,} of {read:,} input rows are missing, for want of answers.".capitalize()
+        above = {n: s for n, s in self._run.progress.sites.items() if s is not self._lowest and not s.arm}
+        waiting = {name: max(0, site.rows_in - site.rows_done) for name, site in above.items()}
+        parts = sum(waiting.pop(name, 0) for name in _asked_of_parts(self._plan))
+        missing, about = read - done + sum(waiting.values()), "at least " if above else ""
+        rows = f"{missing:,} of {read:,} input rows" + (f" and {parts:,} parts of others" if parts else "")
+        return f"{about}{rows} are missing, for want of answers.".capitalize()
 
 
 def needs_all_rows(plan: Relation) -> str:
@@ -111,7 +113,7 @@ def needs_all_rows(plan: Relation) -> str:
         return "the statement runs on your connection, over all answers"
     if not plan.rowwise:
         return "the query computes with many rows at once (GROUP BY, DISTINCT, a window function)"
-    if plan.order_by is not None and _CUT.search(plan.sql) and not _sorted_below(plan):
+    if plan.order_by is not None and CUT.search(plan.sql) and not _sorted_below(plan):
         return "which rows come first is known when all are answered"
     return "a part of it needs all of its rows" if any(_closed(item) for item in plan.inputs) else ""
 
@@ -133,6 +135,13 @@ def _path(plan: Plan) -> list[Plan]:
     while not isinstance(found[-1], Source | Relation):
         found.append(found[-1].input)
     return found
+
+
+def _asked_of_parts(plan: Relation | None) -> list[str]:
+    """The sites of calls above a list that became rows: what waits there is no input row."""
+    path = _path(plan.inputs[0].plan) if plan is not None and plan.inputs else []
+    lists = [index for index, node in enumerate(path) if isinstance(node, Unnest)]
+    return [node.call.site for node in path[: lists[-1] if lists else 0] if isinstance(node, Call)]
 
 
 async def _one_by_one(batches: Batches) -> Batches:

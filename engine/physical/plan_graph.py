@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...optimizer.context import Measured
 from ...optimizer.cost.estimate import NodeEstimate
+from ...optimizer.cost.figure import Figure
 from ..dataflow.stage_graph import Edge, Kind, Stage, StageGraph, Work
 from ..plan.nodes import Call, Plan, Relation, SemanticCall
 from ..plan.render import Path
@@ -74,5 +74,5 @@ class _Stages:
         return stage.id
 
 
-def _value(measured: Measured | None) -> float | None:
+def _value(measured: Figure | None) -> float | None:
     return None if measured is None else measured.value

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...optimizer.search.chooser import Chooser
 from ...optimizer.search.loss import LossBudget
@@ -15,10 +15,12 @@ from ...udfs.spec import Arguments, Task
 from ..dataflow.caller import Caller
 from ..dataflow.run import QueryRun
 from ..plan.nodes import Arm, Arms, SemanticCall
+from ..store import Store
 from ..types import parse_type
 from .arm_costs import ArmCosts, Questions
 from .arranged import Arranged
 from .batch_size import BatchSize
+from .merged_groups import MergedGroups
 from .operators.call_stage import Armed, CallStage
 from .operators.reorder import Prefixes
 from .prefix_order import Grant
@@ -32,6 +34,10 @@ class Models(Protocol):
         """The model, ready to be called, and its entry. Raises BindError for an unknown name."""
         ...
 
+    def find(self, name: str) -> ModelSpec:
+        """Its entry alone. Raises as :meth:`open`."""
+        ...
+
 
 class Stages:
     """The call sites of one query; each is made once and kept for EXPLAIN ANALYZE."""
@@ -41,6 +47,7 @@ class Stages:
         self._made: dict[str, CallStage] = {}
         self._arranged: dict[str, Arranged] = {}
         self._loss: LossBudget | None = None
+        self._groups = MergedGroups(run, models, self._made, self._arm, self._loss_of)
 
     def stage(self, call: SemanticCall) -> CallStage:
         """The stage of a call."""
@@ -63,6 +70,20 @@ class Stages:
         """Tasks made so far, by output column."""
         return {name: stage.task for name, stage in self._made.items()}
 
+    @property
+    def store(self) -> Store:
+        """The query's."""
+        return self._run.store
+
+    @property
+    def made(self) -> Mapping[str, CallStage]:
+        """Stages made so far, by output column."""
+        return self._made
+
+    def spec(self, name: str) -> ModelSpec:
+        """A model's entry in the catalogue."""
+        return self._models.find(name)
+
     def _make(self, call: SemanticCall) -> CallStage:
         model, spec = self._models.open(call.options["model"])
         if call.inputs_by_prefix:
@@ -72,14 +93,14 @@ class Stages:
         caller = self._caller(call, model, spec)
         batching = self._batching(call, model, spec, caller)
         stage = CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate", batching)
+        if call.merge is not None:
+            return replace(stage, merged=self._groups.part(call, call.merge))
         return stage if call.arms is None else replace(stage, armed=self._armed(stage, call.arms))
 
     def _armed(self, reference: CallStage, arms: Arms) -> Armed:
         stages = tuple(self._arm(reference.call, arm) for arm in arms.arms)
         costs = ArmCosts((reference, *stages), arms.objective)
-        if self._loss is None:
-            self._loss = LossBudget(arms.loss, arms.sites)
-        questions, loss = Questions(reference.caller.progress), self._loss
+        questions, loss = Questions(reference.caller.progress), self._loss_of(arms)
         chooser = Chooser(
             len(stages) + 1,
             costs.of,
@@ -87,9 +108,19 @@ class Stages:
             took=partial(loss.take, reference.call.site),
             rows=questions.expected,
             boolean=reference.type.kind == "boolean",
+            levels=loss.levels,
+            offers=partial(loss.offer, reference.call.site),
         )
         name = str(reference.call.options["model"])
-        return Armed((name, *(arm.name for arm in arms.arms)), stages, chooser, costs, questions)
+        return Armed(
+            (name, *(arm.name for arm in arms.arms)), stages, chooser, costs, partial(_paid_for, reference), questions
+        )
+
+    def _loss_of(self, arms: Arms) -> LossBudget:
+        """What the plan may lose; all its sites share it."""
+        if self._loss is None:
+            self._loss = LossBudget(arms.loss, arms.sites)
+        return self._loss
 
     def _arm(self, call: SemanticCall, arm: Arm) -> CallStage:
         made = replace(call, options={**call.options, **arm.options}, arms=None, inputs_by_prefix=False)
@@ -113,6 +144,13 @@ class Stages:
         size = BatchSize.of(call.options["batch_rows"], spec)
         together = self._caller(call, NeverInvalid(model), spec, arm)
         return Batching(size, model.identity, bool(call.options["cache"]), together, alone)
+
+
+async def _paid_for(stage: CallStage, values: Sequence[Any]) -> bool:
+    """Whether all that a row asks has been answered before. Of rows that share prompts nobody can tell."""
+    if stage.batching is not None:
+        return False
+    return all([await stage.caller.has(request) for request in stage.task.requests(values)])
 
 
 def shares_prompts(call: SemanticCall) -> bool:

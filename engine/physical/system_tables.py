@@ -39,6 +39,8 @@ def table(name: str, store: Store, pool: ModelPool, settings: Settings) -> pa.Ta
             return store.query("errors")
         case "llm_stage_trace":
             return store.query("stage_trace")
+        case "llm_statistics":
+            return store.query("statistics")
         case "llm_settings":
             return _settings(settings)
         case "llm_functions":

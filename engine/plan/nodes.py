@@ -75,6 +75,52 @@ class Arms:
 
 
 @dataclass(frozen=True, slots=True)
+class TopK:
+    """The call's answers are read by an ORDER BY alone, of which so many rows are kept: any numbers of the same order will do.
+
+    Parameters
+    ----------
+    rows : that are kept; what the others get stands behind them. algorithm : how the first ones are found.
+    descending, nulls_first : of the ORDER BY.
+    """
+
+    rows: int
+    algorithm: str
+    descending: bool
+    nulls_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A call is a join's condition: it may be asked about likely pairs only, where few enough matches are lost.
+
+    Parameters
+    ----------
+    left, right : its arguments from one side and from the other. recall : share of the matches that has to be found.
+    """
+
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Calls over the same inputs that one prompt may answer, where that has proved to agree with asking for each alone.
+
+    Parameters
+    ----------
+    sites : their output columns, in the order in which rows meet them. reach : the share of the first one's rows that each sees.
+    arms : other ways to answer all of them, with what they may lose. together : per arm, whether one prompt asks for all.
+    """
+
+    sites: tuple[str, ...]
+    reach: tuple[float, ...]
+    arms: Arms
+    together: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SemanticCall:
     """One call site, bound.
 
@@ -91,6 +137,9 @@ class SemanticCall:
     rows_by_prefix : rows are asked in an order in which prompts share beginnings, and given back in their own (by a rule).
     inputs_by_prefix : inputs that rows share come first in the prompt (by a rule).
     arms : others that may answer, where they agree with it well enough (by a rule; ``None``: only the call as written).
+    top_k : rows are ranked instead of answered one by one (``None``: they are not).
+    pairs : rows are pairs of which only likely ones have to be asked (by a rule; ``None``: every row is).
+    merge : calls, this one among them, that one prompt may answer (by a rule; ``None``: it is asked for alone).
     """
 
     site: str
@@ -106,11 +155,14 @@ class SemanticCall:
     rows_by_prefix: bool = False
     inputs_by_prefix: bool = False
     arms: Arms | None = None
+    top_k: TopK | None = None
+    pairs: Pairs | None = None
+    merge: Merge | None = None
 
     def same_answer(self, other: SemanticCall) -> bool:
         """Whether both would ask the same of the same row (guards aside)."""
-        mine = (self.function, self.constants, self.arguments, dict(self.options))
-        return mine == (other.function, other.constants, other.arguments, dict(other.options))
+        mine = (self.function, self.constants, self.arguments, dict(self.options), self.top_k)
+        return mine == (other.function, other.constants, other.arguments, dict(other.options), other.top_k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +287,17 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Conjunction:
+    """The filters below it that are each no more than a call's answer, and these calls, are run as one (set by a rule).
+
+    ``input`` shows them in the order in which they would be run one by one. Rows that pass all are the same in any order; which
+    calls a row is asked by is found out as it goes.
+    """
+
+    input: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Grouping:
     """A GROUP BY in its parts, so that it can be done for some groups at a time.
 
@@ -303,4 +366,4 @@ class Relation:
     label: str = ""
 
 
-Plan = Source | Compute | Filter | Call | Unnest | Keep | Sort | Demand | Relation
+Plan = Source | Compute | Filter | Call | Unnest | Keep | Sort | Demand | Conjunction | Relation

@@ -7,7 +7,22 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
-from .nodes import Call, Compute, Demand, Filter, Keep, Plan, Pop, Relation, SemanticCall, Sort, Source, Unnest
+from .conjuncts import conjuncts
+from .nodes import (
+    Call,
+    Compute,
+    Conjunction,
+    Demand,
+    Filter,
+    Keep,
+    Plan,
+    Pop,
+    Relation,
+    SemanticCall,
+    Sort,
+    Source,
+    Unnest,
+)
 from .walk import children, columns, walk
 
 Path = tuple[int, ...]
@@ -120,12 +135,18 @@ def _text(plan: Plan, words: Callable[[str], str]) -> str:
             return words(", ".join(plan.names))
         case Sort():
             return words(plan.keys.label) + _first(plan.limit)
-        case Demand():
-            return f"{plan.rows:,} rows, in waves"
+        case Demand() | Conjunction():
+            return _how(plan)
         case Relation():
             return words(plan.label or plan.sql) + _pop(plan.pop) + ("  prefetch" if plan.prefetch else "")
         case _:
             assert_never(plan)
+
+
+def _how(plan: Demand | Conjunction) -> str:
+    if isinstance(plan, Demand):
+        return f"{plan.rows:,} rows, in waves"
+    return f"{len(conjuncts(plan).calls)} calls, in the order that is cheapest as it goes"
 
 
 def _pop(pop: Pop | None) -> str:
@@ -147,9 +168,16 @@ def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
         parts.append("distinct")
     if shared := " and ".join(_by_prefix(call)):
         parts.append(f"{shared} by shared prefix")
+    if call.top_k is not None:
+        parts.append(f"first {call.top_k.rows:,} by {call.top_k.algorithm}")
     if call.arms is not None:
         others = len(call.arms.arms)
         parts.append("or another arm" if others == 1 else f"or {others} other arms")
+    if call.merge is not None:
+        others = len(call.merge.sites) - 1
+        parts.append(f"in one prompt with {'another call' if others == 1 else f'{others} other calls'}, if proved")
+    if call.pairs is not None:
+        parts.append(f"blocking by shared words, recall ≥ {call.pairs.recall:.0%}")
     if call.guard is not None:
         parts.append(f"when {words(call.guard)}")
     return "  ".join(parts)
@@ -188,7 +216,7 @@ def _fields(plan: Plan) -> dict[str, Any]:
             return {"rows": plan.rows}
         case Relation():
             return {"sql": plan.sql, "limit": plan.limit, "session": plan.session, "prefetch": plan.prefetch}
-        case Keep():
+        case Keep() | Conjunction():
             return {}
         case _:
             assert_never(plan)
@@ -204,5 +232,8 @@ def _call_fields(call: SemanticCall) -> dict[str, Any]:
         "guard": call.guard,
         "distinct": call.distinct,
         "by_prefix": _by_prefix(call),
+        "top_k": None if call.top_k is None else {"rows": call.top_k.rows, "algorithm": call.top_k.algorithm},
         "arms": [arm.name for arm in call.arms.arms] if call.arms is not None else [],
+        "merged": list(call.merge.sites) if call.merge is not None else [],
+        "recall": call.pairs.recall if call.pairs is not None else None,
     }

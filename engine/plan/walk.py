@@ -6,7 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from .nodes import Call, Column, Compute, Demand, Filter, Input, Keep, Plan, Relation, Sort, Source, Unnest
+from .nodes import (
+    Call,
+    Column,
+    Compute,
+    Conjunction,
+    Demand,
+    Filter,
+    Input,
+    Keep,
+    Plan,
+    Relation,
+    Sort,
+    Source,
+    Unnest,
+)
 
 
 def children(plan: Plan) -> tuple[Plan, ...]:
@@ -14,7 +28,7 @@ def children(plan: Plan) -> tuple[Plan, ...]:
     match plan:
         case Source() | Relation():
             return tuple(i.plan for i in plan.inputs)
-        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand():
+        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction():
             return (plan.input,)
         case _:
             assert_never(plan)
@@ -27,7 +41,7 @@ def with_children(plan: Plan, new: tuple[Plan, ...]) -> Plan:
     match plan:
         case Source() | Relation():
             return replace(plan, inputs=tuple(Input(i.name, p) for i, p in zip(plan.inputs, new, strict=True)))
-        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand():
+        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction():
             return replace(plan, input=new[0])
         case _:
             assert_never(plan)
@@ -67,7 +81,7 @@ def columns(plan: Plan) -> tuple[Column, ...]:
         case Keep():
             keep = {c.name: c for c in columns(plan.input)}
             return tuple(keep[name] for name in plan.names)
-        case Filter() | Sort() | Demand():
+        case Filter() | Sort() | Demand() | Conjunction():
             return columns(plan.input)
         case _:
             assert_never(plan)
@@ -98,7 +112,7 @@ def reads(plan: Plan) -> frozenset[str]:
             return frozenset(plan.names)
         case Sort():
             return plan.keys.uses
-        case Demand():
+        case Demand() | Conjunction():
             return frozenset()
         case _:
             assert_never(plan)

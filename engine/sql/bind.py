@@ -26,6 +26,7 @@ from .liftable import check_types
 from .locate import locate, mentions
 from .names import Names
 from .query import Block, Cte, Query, parse_block, parse_query, subqueries
+from .ranked import check_ranked, refuse_ranked
 from .row_items import row_queries
 from .scope import NotLiftableError, Scope, rejected
 from .select import bind_select, check_counts
@@ -128,8 +129,11 @@ def _bind(text: Text, catalog: Catalog) -> Bound | None:
     calls = {c.whole.lo: bind_call(text, c, catalog) for c in located}
     columns = result_columns(text, calls, catalog)
     try:
-        return Bound(_agreed(StatementBinder(text, calls, catalog).bind(), columns))
+        plan = _agreed(StatementBinder(text, calls, catalog).bind(), columns)
+        check_ranked(text, calls, plan)
+        return Bound(plan)
     except NotLiftableError as reason:
+        refuse_ranked(text, calls, str(reason))
         return Bound(_embedded(text, calls, columns, catalog), str(reason))
 
 

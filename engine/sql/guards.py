@@ -26,6 +26,8 @@ class Guard:
 
 Visit = Callable[[int, tuple[Guard, ...]], None]
 _COALESCE = ("COALESCE", "IFNULL", "NVL")
+_OF_ALL_ROWS = ("UNNEST", "GENERATE_SUBSCRIPTS", "OVER")
+"""What is read for all rows, whatever stands around it."""
 
 
 def visit_calls(text: Text, where: Range, starts: frozenset[int], visit: Visit, guards: tuple[Guard, ...] = ()) -> None:
@@ -85,6 +87,8 @@ def _visit_opaque(text: Text, where: Range, starts: frozenset[int], visit: Visit
         inner = text.inside(index)
         if text.word(index) == "CASE":
             _visit_case(text, inner, starts, visit, guards)
+        elif guards and _of_all_rows(text, index):
+            _visit_opaque(text, Range(index, closing + 1), starts, visit, ())
         elif text.word(index - 1) in _COALESCE and index > where.lo:
             _visit_coalesce(text, inner, starts, visit, guards)
         elif text.word(index - 1) == "IF" and index > where.lo:
@@ -94,6 +98,14 @@ def _visit_opaque(text: Text, where: Range, starts: frozenset[int], visit: Visit
                 visit_calls(text, part, starts, visit, guards)
         if index - 1 in starts:
             visit(index - 1, guards)
+
+
+def _of_all_rows(text: Text, index: int) -> bool:
+    """Whether a bracket belongs to a window function, its FILTER or its window, or to what makes many rows of one."""
+    end = text.partner[index] + 1
+    if text.word(end) == "FILTER":
+        end = text.partner.get(end + 1, end) + 1
+    return text.word(index - 1) in _OF_ALL_ROWS or text.word(end) == "OVER"
 
 
 def _visit_coalesce(text: Text, inner: Range, starts: frozenset[int], visit: Visit, guards: tuple[Guard, ...]) -> None:

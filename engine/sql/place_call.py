@@ -72,11 +72,15 @@ def _argument(binder: BlockBinder, bound: BoundCall, index: int) -> Expr:
         where = bound.located.arguments[index]
         binder.resolve_aliases(where)
         expr = binder.splice.expr(where)
-        if any(f"{word}(" in expr.sql.upper().replace(" ", "") for word in _MULTIPLIES):
-            raise NotLiftableError("an argument multiplies rows")
+        _check_rows(expr, "an argument")
         return expr
     column = binder.leaves[key_of(bound.arguments.texts[index])]
     return Expr(column.name, frozenset({column.name}), column.label)
+
+
+def _check_rows(expr: Expr, what: str) -> None:
+    if any(f"{word}(" in expr.sql.upper().replace(" ", "") for word in _MULTIPLIES):
+        raise NotLiftableError(f"{what} multiplies rows")
 
 
 def _guarded(expr: Expr, guard: Column | None) -> Expr:
@@ -100,10 +104,12 @@ def _guard(binder: BlockBinder, guards: tuple[Guard, ...]) -> Column | None:
 def _test(binder: BlockBinder, guard: Guard) -> Expr:
     binder.resolve_aliases(guard.operand)
     operand = binder.splice.expr(guard.operand)
+    _check_rows(operand, "a condition before a call")
     label = f"{operand.label} {guard.test}"
     if not guard.equals:
         return Expr(f"({operand.sql}) {guard.test}", operand.uses, label)
     equals = binder.splice.expr(guard.equals)
+    _check_rows(equals, "a condition before a call")
     return Expr(f"(({equals.sql}) = ({operand.sql})) {guard.test}", operand.uses | equals.uses, label)
 
 

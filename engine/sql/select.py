@@ -10,6 +10,7 @@ from .guards import split_logical
 from .items import Item, after_distinct, unnests
 from .keys import key_of
 from .names import quote
+from .ranked import ranked
 from .row_calls import add_row_calls, arguments_of
 from .scope import NotLiftableError
 from .select_unnest import add_unnested, unnested_item
@@ -77,7 +78,9 @@ def project(binder: BlockBinder, names: dict[Range, str], unnested: Item | None 
     order = _order(binder)
     rowwise = (unnested is not None or _rowwise(binder)) and (order is not None or not binder.block.clause("ORDER BY"))
     relation = binder.finish(Projection(sql, uses, _label(binder)))
-    return replace(relation, rowwise=rowwise, limit=_limit(binder) if rowwise else None, order_by=order)
+    whole = replace(relation, rowwise=rowwise, limit=_limit(binder) if rowwise else None, order_by=order)
+    shown = frozenset[str]().union(*(used for _, used in (*pieces, *items)))
+    return ranked(binder, whole, order, shown)
 
 
 def _item(binder: BlockBinder, item: Item, names: dict[Range, str]) -> tuple[str, frozenset[str]]:

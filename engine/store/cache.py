@@ -56,6 +56,11 @@ class Cache:
             last = rows[-1]
         return gone
 
+    def count(self, *, model: str, function: str) -> int:
+        """How many there are of a model and a function."""
+        counted = "SELECT count(*) FROM answers WHERE model = ? COLLATE NOCASE AND function = ?"
+        return int(self._tables.fetch(counted, [model, function])[0][0])
+
     def bytes(self) -> int:
         """What the answers take, roughly: their payloads, and 200 bytes each for keys and indexes."""
         return int(self._tables.fetch("SELECT bytes FROM cache_size")[0][0])

@@ -144,8 +144,20 @@ VERSION_7 = (
         FROM calls UNION ALL SELECT * FROM answered_calls""",
 )
 
+VERSION_8 = (
+    # What calls were like, summed up at the end of queries; older answers count less and less.
+    """CREATE TABLE statistics (
+        task TEXT NOT NULL, arm TEXT NOT NULL, data TEXT NOT NULL, thinned_by TEXT NOT NULL, function TEXT NOT NULL,
+        model TEXT NOT NULL, about TEXT NOT NULL, inputs REAL NOT NULL, rows REAL NOT NULL, rows_true REAL NOT NULL,
+        paid REAL NOT NULL, calls REAL NOT NULL, tokens_in REAL NOT NULL, tokens_in_squares REAL NOT NULL,
+        tokens_out REAL NOT NULL, tokens_out_squares REAL NOT NULL, seconds REAL NOT NULL, seconds_squares REAL NOT NULL,
+        compared REAL NOT NULL, agreed REAL NOT NULL, updated_at REAL NOT NULL, PRIMARY KEY (task, arm, data, thinned_by))""",
+)
+
 # Entry i takes version i to i + 1. Append; never edit an entry that was released.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
+)  # fmt: skip
 
 
 def check_ours(connection: sqlite3.Connection, where: str) -> None:

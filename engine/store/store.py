@@ -34,6 +34,7 @@ from .records import (
     refuse_secrets,
 )
 from .reuses import add_reuses
+from .statistics import Statistics
 from .tables import Rows, T
 from .tariffs import AT, KEY, CallLine, Recorded, add_lines
 from .traces import Traces
@@ -41,7 +42,7 @@ from .upkeep import Upkeep, keys_to_touch
 from .views import ViewName, read_usage, read_view
 from .writer import Writer
 
-NOT_WAITED_FOR: tuple[ViewName, ...] = ("stage_trace", "usage", "usage_by_query")
+NOT_WAITED_FOR: tuple[ViewName, ...] = ("stage_trace", "usage", "usage_by_query", "statistics")
 """Views of what is on its way to the store while a query already ends: they wait for it."""
 KEYS_PER_STATEMENT = 512  # SQLite before 3.32 takes 999 parameters
 
@@ -254,6 +255,11 @@ class Store:
         return Traces(self)
 
     @property
+    def statistics(self) -> Statistics:
+        """What calls were like."""
+        return Statistics(self)
+
+    @property
     def cache(self) -> Cache:
         """The answers, to be forgotten."""
         return Cache(self, self._reading, self.path)
@@ -280,8 +286,8 @@ class Store:
         Parameters
         ----------
         view : ``calls``, ``errors`` and ``stage_trace`` (newest first), ``usage`` (a row per model
-            and function), ``usage_by_query`` (also per day and query), ``models``.
-        query_id : only this query's; not for ``models``.
+            and function), ``usage_by_query`` (also per day and query), ``statistics``, ``models``.
+        query_id : only this query's; not for ``statistics`` and ``models``.
         limit : at most so many rows.
         """
         self._check()

@@ -34,6 +34,7 @@ CallLine = tuple[
 US dollars (``None``: by the tariff), and what a counter counted (``None``: there is none). A plain tuple: there is one for every call."""
 # Places in it, one by one, so that type checkers know what is there.
 AT: Final = 1
+PHASE: Final = 2
 KEY: Final = 3
 IN: Final = 4
 OUT: Final = 5

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from .records import UsageTotals
 
-ViewName = Literal["calls", "usage", "usage_by_query", "errors", "models", "stage_trace"]
+ViewName = Literal["calls", "usage", "usage_by_query", "errors", "models", "stage_trace", "statistics"]
 
 ROWS_PER_BATCH = 10_000
 _TYPES = {
@@ -132,6 +132,18 @@ VIEWS: dict[ViewName, View] = {
             "outcome text"
         ),
         "ORDER BY id DESC",
+    ),
+    "statistics": View(
+        f"""SELECT function, model, about, arm, task, data, thinned_by, inputs, rows, rows_true, rows_true / nullif(rows, 0),
+            calls, calls / nullif(paid, 0), tokens_in / nullif(paid, 0), tokens_out / nullif(paid, 0),
+            seconds / nullif(paid, 0), compared, agreed / nullif(compared, 0), {_micros("updated_at")} FROM statistics""",
+        _schema(
+            "function text, model text, instruction text, arm text, task text, data text, thinned_by text, inputs real, "
+            "rows real, rows_true real, share_true real, calls real, calls_per_input real, tokens_in_per_input real, "
+            "tokens_out_per_input real, seconds_per_input real, compared real, agreement real, updated_at time"
+        ),
+        "ORDER BY function, model, about, arm, data, thinned_by",
+        by_query=False,
     ),
     "models": View(
         f"SELECT name, provider, options, {_micros('created_at')} FROM models",

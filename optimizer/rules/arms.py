@@ -30,7 +30,9 @@ def arms(plan: Plan, context: Context) -> Plan | None:
     if not armed:
         return None
     objective = context.policy.objective
-    loss = 1.0 - (context.policy.min_quality or 1.0)
+    # What joins may lose is gone.
+    lost = sum(1.0 - c.pairs.recall for c in _calls(plan) if c.pairs is not None)
+    loss = 1.0 - (context.policy.min_quality or 1.0) - lost
 
     def visit(node: Plan) -> Plan | None:
         if not isinstance(node, Call) or node.call.output.name not in armed or node.call.arms is not None:
@@ -46,6 +48,10 @@ def arms_of(call: SemanticCall, context: Context) -> tuple[Arm, ...]:
     """Every arm of a call; none if agreement would mean nothing."""
     function = functions().get(call.function)
     if function is None or function.model_kind != "generate" or function.to_many or "model" not in call.options:
+        return ()
+    if call.merge is not None:  # its arms answer several calls
+        return ()
+    if call.pairs is not None:  # its recall is of the reference's matches
         return ()
     if call.options.get("on_error") == "details" or not comparable(function, parse_type(call.output.type)):
         return ()

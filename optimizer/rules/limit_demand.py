@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...engine.plan.nodes import Call, Compute, Demand, Expr, Filter, Input, Keep, Plan, Relation, Sort, Source, Unnest
+from ...engine.plan.nodes import (
+    Call,
+    Compute,
+    Conjunction,
+    Demand,
+    Expr,
+    Filter,
+    Input,
+    Keep,
+    Plan,
+    Relation,
+    Sort,
+    Source,
+    Unnest,
+)
 from ...engine.plan.walk import transform_up
 from ..context import Context
 from ..paths import path
@@ -53,7 +67,7 @@ def _demand(plan: Plan, rows: int) -> Plan:
             return replace(plan, limit=rows if plan.limit is None else min(rows, plan.limit))
         case Relation() if _one_row_per_row(plan):
             return _under(plan, rows)
-        case Filter() | Relation() | Unnest():
+        case Filter() | Conjunction() | Relation() | Unnest():
             return Demand(plan, rows)
 
 

@@ -42,8 +42,8 @@ class Policy:
         """
         feasible = [point for point in points if self.violation(point) == 0.0]
         if feasible:
-            return min(feasible, key=self._rank)
-        nearest = min(points, key=lambda point: (self.violation(point), self._rank(point)))
+            return min(feasible, key=self.rank)
+        nearest = min(points, key=lambda point: (self.violation(point), self.rank(point)))
         if self.best_effort:
             return nearest
         raise InfeasiblePlan(self._refusal(nearest))
@@ -59,7 +59,8 @@ class Policy:
         worst = max(misses)
         return worst if worst > 1e-12 else 0.0
 
-    def _rank(self, point: Point) -> tuple[float, ...]:
+    def rank(self, point: Point) -> tuple[float, ...]:
+        """The smaller, the better by the objective."""
         money, seconds, loss = point.money, point.seconds, point.loss
         match self.objective:
             case "cost":

@@ -16,7 +16,16 @@ from tests.support.doors import QUERY, child, connect
 from tests.support.loopback import Fault, LoopbackServer
 
 KEYS = ["sk-planted-0123456789abcdefghij", "neither.a-shape_anyone+knows=="]
-VIEWS = ("llm_calls", "llm_errors", "llm_usage", "llm_models", "llm_prompts", "llm_settings", "llm_stage_trace")
+VIEWS = (
+    "llm_calls",
+    "llm_errors",
+    "llm_usage",
+    "llm_models",
+    "llm_prompts",
+    "llm_settings",
+    "llm_stage_trace",
+    "llm_statistics",
+)
 
 
 @pytest.fixture(autouse=True)

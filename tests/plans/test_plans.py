@@ -30,10 +30,11 @@ from pathlib import Path
 
 import pytest
 
-from anserdb.engine.plan.nodes import SemanticCall, Source
+from anserdb.engine.plan.nodes import Plan, SemanticCall, Source
 from anserdb.engine.plan.render import render
 from anserdb.engine.settings import Settings
-from anserdb.optimizer.context import Context, Measured, NoStatistics
+from anserdb.optimizer.context import Context, NoStatistics
+from anserdb.optimizer.cost.figure import Figure
 from anserdb.optimizer.pipeline import ORDER, optimize
 from anserdb.optimizer.rules import all_rules
 from anserdb.udfs.models.base import Capabilities
@@ -65,9 +66,9 @@ class Learnt(NoStatistics):
 
     shares: dict[str, float]
 
-    def selectivity(self, call: SemanticCall) -> Measured | None:
+    def selectivity(self, call: SemanticCall, below: Plan | None = None) -> Figure | None:
         share = self.shares.get(call.site)
-        return None if share is None else Measured(share, "earlier queries")
+        return None if share is None else Figure(share, "earlier queries")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from anserdb.engine.plan.nodes import Call, Column, Compute, Computed, Expr, Filter, Relation, SemanticCall
+from anserdb.engine.plan.nodes import Call, Column, Compute, Computed, Expr, Filter, Plan, Relation, SemanticCall
 from anserdb.engine.settings import Settings
-from anserdb.optimizer.context import Context, Measured, NoStatistics
+from anserdb.optimizer.context import Context, NoStatistics
+from anserdb.optimizer.cost.figure import Figure
 from anserdb.optimizer.pipeline import ORDER, optimize
 from tests.support.plans import Evaluator, database, naive_plan
 
@@ -39,9 +40,9 @@ class Learnt(NoStatistics):
 
     shares: Mapping[str, float] = field(default_factory=dict)
 
-    def selectivity(self, call: SemanticCall) -> Measured | None:
+    def selectivity(self, call: SemanticCall, below: Plan | None = None) -> Figure | None:
         share = self.shares.get(call.site.partition(":")[0])
-        return None if share is None else Measured(share, "earlier queries")
+        return None if share is None else Figure(share, "earlier queries")
 
 
 shares = st.permutations([1.0, 0.95, 0.8, 0.7, 0.5, 0.4, 0.3, 0.1, 0.0])

@@ -162,3 +162,11 @@ def test_watchers_see_one_operator_with_the_calls_of_all_arms(con: anserdb.Conne
     (operator,) = events[-1].operators
     assert operator.rows_done == ROWS
     assert operator.calls == server.stats.requests
+
+
+def test_answers_of_the_reference_that_are_paid_for_are_used(con: anserdb.Connection, server: LoopbackServer) -> None:
+    reference = rows(con)
+    spent = server.bill.usd
+    con.sql("SET llm_min_quality = 0.9")
+    assert rows(con) == reference
+    assert float(server.bill.usd - spent) < 0.1 * float(spent)  # what was compared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -84,6 +85,16 @@ def test_the_notice_says_how_many_rows_are_missing_however_many_there_are(con: a
     rows, (notice,), calls = run(con, STREAM)
     assert (len(rows), calls) == (123, 123)
     assert "199,877 of 200,000 input rows are missing" in notice
+
+
+def test_parts_that_wait_are_no_input_rows(con: anserdb.Connection) -> None:
+    con.sql("SET llm_max_calls = 41; SET llm_on_budget = 'partial'")
+    parts = "UNNEST(LLM_COMPLETE('list', t.body, returns := 'VARCHAR[]')) AS u(part)"
+    _, (notice,), calls = run(con, f"SELECT t.id, part FROM t, {parts} WHERE LLM_COMPLETE('say', part) > ''")
+    assert calls == 41
+    found = re.search(r"At least (\d+) of 40 input rows and (\d+) parts of others are missing", notice)
+    assert found, notice
+    assert int(found[1]) <= ROWS
 
 
 def test_of_two_calls_in_a_row_the_part_is_what_both_have_answered(con: anserdb.Connection) -> None:

@@ -16,6 +16,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from anserdb.engine.plan.nodes import (
     Call,
     Compute,
+    Conjunction,
     Demand,
     Filter,
     Input,
@@ -109,10 +110,10 @@ class Evaluator:
                 return self._table(f"SELECT * FROM {self._materialise(plan.input)} ORDER BY {plan.keys.sql}{limit}")
             case Demand():
                 return self._table(f"SELECT * FROM {self._materialise(plan.input)} LIMIT {plan.rows}")
-            case Call():
-                return self._call(plan)
-            case Unnest():
-                return self._unnest(plan)
+            case Conjunction():
+                return self._materialise(plan.input)
+            case Call() | Unnest():
+                return self._call(plan) if isinstance(plan, Call) else self._unnest(plan)
 
     def _source(self, plan: Source) -> str:
         self._name_inputs(plan.inputs)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anserdb.optimizer.search.agreement import agreement
-from anserdb.optimizer.search.bounds import Bet, wilson
+from anserdb.optimizer.search.bounds import Bet, Proof, wilson
 from anserdb.optimizer.search.chooser import AUDIT_SHARE, EXPLORE_SHARE, FIRST_WAVE, Chooser
-from anserdb.optimizer.search.loss import LossBudget
+from anserdb.optimizer.search.loss import PARTS, LossBudget
 
 
 def _ignore(loss: float) -> None:
@@ -161,3 +163,100 @@ def test_wilson_holds_the_share() -> None:
 )
 def test_agreement(mine: Any, reference: Any, expected: float) -> None:
     assert agreement(mine, reference) == pytest.approx(expected)
+
+
+def _false_proofs(least: float, mean: float, believes: Any, runs: int = 200, rows: int = 400) -> int:
+    """Runs in which it is believed at some time that the loss is below 1 − ``least`` though the mean is below ``least``."""
+    wrong = 0
+    for seed in range(runs):
+        chance, seen = random.Random(seed), believes()
+        for _ in range(rows):
+            if seen(float(chance.random() < mean)):
+                wrong += 1
+                break
+    return wrong
+
+
+def _by_proof() -> Any:
+    proof = Proof([0.025, 0.05, 0.075, 0.1], 0.05)
+
+    def see(x: float) -> bool:
+        proof.see(x)
+        return proof.won()
+
+    return see
+
+
+def _by_mean() -> Any:
+    seen: list[float] = []
+
+    def see(x: float) -> bool:
+        seen.append(x)
+        return len(seen) >= FIRST_WAVE and sum(seen) / len(seen) >= 0.9
+
+    return see
+
+
+def test_what_is_not_so_is_seldom_proved_however_often_one_looks() -> None:
+    assert _false_proofs(0.9, 0.899, _by_proof) <= 18  # 5 %, binomial 99 % quantile of 200
+
+
+def test_a_threshold_on_the_mean_would_be_caught() -> None:
+    assert _false_proofs(0.9, 0.899, _by_mean) > 100
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=200))
+@settings(max_examples=25, deadline=None)
+def test_a_proof_never_takes_a_claim_back_and_smaller_losses_come_later(agreed: list[bool]) -> None:
+    both, large, last = Proof([0.05, 0.2], 0.1), Proof([0.2], 0.1), 1.0
+    for same in agreed:
+        both.see(float(same))
+        large.see(float(same))
+        assert both.loss <= large.loss
+        assert both.loss <= last
+        last = both.loss
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 10), min_size=PARTS, max_size=PARTS), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=25, deadline=None)
+def test_losses_of_all_sites_never_exceed_the_total(offers: list[list[float]], chance: random.Random) -> None:
+    budget = LossBudget(0.1, len(offers))
+    sites = list(range(len(offers)))
+    chance.shuffle(sites)
+    taken = 0.0
+    for site in sites:
+        if chance.random() < 0.7:
+            budget.offer(str(site), sorted(offers[site]))
+        loss = budget.room(str(site))
+        budget.take(str(site), loss)
+        taken += loss
+    assert taken <= 0.1 + 1e-9
+
+
+def test_loss_goes_where_it_saves_most() -> None:
+    budget = LossBudget(0.1, 2)
+    budget.offer("cheap", [0.01 * part for part in range(1, PARTS + 1)])
+    budget.offer("dear", [part >= PARTS * 3 / 4 and 10.0 for part in range(1, PARTS + 1)])
+    assert budget.room("dear") >= 0.075
+    assert budget.room("cheap") <= 0.025 + 1e-9
+
+
+def test_room_that_another_site_leaves_brings_arms_back() -> None:
+    room = [0.001]
+    chooser = Chooser(2, lambda: [1.0, 0.05], lambda: room[0], _ignore, rows=lambda: 5000, levels=[0.02, 0.1])
+    for row in range(2000):
+        room[0] = 0.001 if row < 500 else 0.1
+        assignment = chooser.assign()
+        assert assignment is not None
+        assert row >= 500 or not assignment.serve
+        chooser.learn(assignment, dict.fromkeys(assignment.arms, "x"))
+    assert chooser.serving == 1
+
+
+def test_few_rows_are_not_spent_on_proofs_that_come_too_late() -> None:
+    run = _run([1.0, 1.0], [1.0, 0.1, 0.3], rows=60)
+    assert run.cost == 1.0
+    assert run.chooser.asked == [60, 0, 0]

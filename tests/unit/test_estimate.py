@@ -6,26 +6,27 @@ from dataclasses import dataclass
 
 import pytest
 
-from anserdb.engine.plan.nodes import SemanticCall
+from anserdb.engine.plan.nodes import Plan, SemanticCall
 from anserdb.engine.plan.render import Path
 from anserdb.engine.settings import Settings
-from anserdb.optimizer.context import Context, Measured, NoStatistics
+from anserdb.optimizer.context import Context, NoStatistics
 from anserdb.optimizer.cost.estimate import NodeEstimate, SourceSample, estimate
+from anserdb.optimizer.cost.figure import Figure
 from anserdb.optimizer.pipeline import optimize
 from tests.support.plans import database, naive_plan
 
 SAMPLE = SourceSample(
-    Measured(1000.0, "DuckDB estimate"), 200, distinct={"1:LLM_COMPLETE": 0.05}, tokens_in={"1:LLM_COMPLETE": 240.0}
+    Figure(1000.0, "DuckDB estimate"), 200, distinct={"1:LLM_COMPLETE": 0.05}, tokens_in={"1:LLM_COMPLETE": 240.0}
 )
 
 
 @dataclass(frozen=True)
 class Learnt(NoStatistics):
-    def selectivity(self, call: SemanticCall) -> Measured | None:
-        return Measured(0.1, "statistics of 400 answers")
+    def selectivity(self, call: SemanticCall, below: Plan | None = None) -> Figure | None:
+        return Figure(0.1, "statistics of 400 answers")
 
-    def tokens_out(self, call: SemanticCall) -> Measured | None:
-        return Measured(2.0, "statistics of 400 answers")
+    def tokens_out(self, call: SemanticCall) -> Figure | None:
+        return Figure(2.0, "statistics of 400 answers")
 
 
 def plan_of(sql: str):
@@ -33,7 +34,7 @@ def plan_of(sql: str):
         return optimize(naive_plan(sql, connection), Context(Settings())).plan
 
 
-def value(number: Measured | None) -> float | None:
+def value(number: Figure | None) -> float | None:
     return None if number is None else number.value
 
 

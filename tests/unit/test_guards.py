@@ -47,6 +47,10 @@ def guards(sql: str) -> dict[str, str]:
         ),
         ("CASE a WHEN 1 THEN f1(b) ELSE f2(c) END", {"f1": "a = 1 IS TRUE", "f2": "a = 1 IS NOT TRUE"}),
         ("upper(f1(a)) || [f2(b)][1]", {"f1": "", "f2": ""}),
+        ("if(a, max(f1(b)) OVER (ORDER BY f2(c)), f3(d))", {"f1": "", "f2": "", "f3": "a IS NOT TRUE"}),
+        ("a AND sum(b) FILTER (f1(c)) OVER w > 1", {"f1": ""}),
+        ("a AND sum(b) FILTER (f1(c)) > 1", {"f1": "a IS NOT FALSE"}),
+        ("if(a, unnest(if(b, f1(c), d)), d)", {"f1": "b IS TRUE"}),
         ("x = 'a AND b' AND f1(c)", {"f1": "x = 'a AND b' IS NOT FALSE"}),
     ],
 )

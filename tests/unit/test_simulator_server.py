@@ -292,6 +292,20 @@ async def test_who_leaves_is_cancelled_and_what_was_written_is_lost_not_charged(
     assert len(words(text)) == 1000
 
 
+async def test_who_is_gone_before_a_write_is_no_fault_of_the_server(
+    session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def gone(*_: Any) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr("benchmarks.server.loopback.deliver", gone)
+    async with LoopbackServer(answer=say) as server:
+        with pytest.raises(aiohttp.ClientError):
+            await session.post(f"{server.base_url}/chat/completions", json=QUESTION)
+        assert server.bill.total.cancelled == 1
+    assert not caplog.records
+
+
 async def test_who_leaves_the_queue_has_cost_nothing(session: aiohttp.ClientSession) -> None:
     async with LoopbackServer(cap=1, latency_s=60) as server:
         asked = [asyncio.create_task(post(session, server)) for _ in range(3)]

@@ -13,8 +13,9 @@ from anserdb.engine.physical.plan_graph import stage_graph
 from anserdb.engine.plan.nodes import Column, Relation, SemanticCall
 from anserdb.engine.plan.render import nodes_with_paths
 from anserdb.engine.settings import Settings
-from anserdb.optimizer.context import Context, Measured
+from anserdb.optimizer.context import Context
 from anserdb.optimizer.cost.estimate import NodeEstimate
+from anserdb.optimizer.cost.figure import Figure
 from anserdb.optimizer.pipeline import optimize
 from tests.support.plans import database, naive_plan
 
@@ -62,9 +63,9 @@ def graph_of(sql: str, figures: bool = False) -> StageGraph:
         plan = optimize(naive_plan(sql, connection), Context(Settings())).plan
     if not figures:
         return stage_graph(plan)
-    rows = Measured(40.0, "sample")
+    rows = Figure(40.0, "sample")
     return stage_graph(
-        plan, {path: NodeEstimate(rows, rows, calls=Measured(7.0, "prior")) for path, _ in nodes_with_paths(plan)}
+        plan, {path: NodeEstimate(rows, rows, calls=Figure(7.0, "prior")) for path, _ in nodes_with_paths(plan)}
     )
 
 

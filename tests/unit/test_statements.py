@@ -102,6 +102,9 @@ def parsed(sql: str) -> Statement | None:
         ("EXPLAIN SELECT 1", Explain("SELECT 1", False, "text")),
         ("EXPLAIN ANALYZE SELECT ';'", Explain("SELECT ';'", True, "text")),
         ("EXPLAIN (ANALYZE, FORMAT json) SELECT 1", Explain("SELECT 1", True, "json")),
+        ("EXPLAIN ANALYSE (FORMAT 'JSON') SELECT 1", Explain("SELECT 1", True, "json")),
+        ("EXPLAIN (SELECT 1) UNION (SELECT 2)", Explain("(SELECT 1) UNION (SELECT 2)", False, "text")),
+        ("EXPLAIN ANALYZE (SELECT 1)", Explain("(SELECT 1)", True, "text")),
     ],
 )
 def test_statements(sql: str, statement: Statement) -> None:
@@ -162,6 +165,9 @@ def test_mistakes_are_placed(sql: str, message: str, place: str) -> None:
         ("/* a */ drop /* b */ prompt p", True),
         ("/* a */ -- b\n" * 60 + "CREATE MODEL m USING openai", True),
         ("/* a */ -- b\n" * 60 + "SELECT 1", False),
+        ("PROFILE SELECT 1", True),
+        ("show /* a */ frontier for SELECT 1", True),
+        ("SHOW FRONTIERS", False),
         ("CREATE TABLE models (model INT)", False),
         ("SELECT 'CREATE MODEL m'", False),
     ],

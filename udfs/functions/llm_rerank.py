@@ -5,9 +5,10 @@ from __future__ import annotations
 from ...engine.types import DOUBLE
 from ..models.base import Capabilities
 from ..prompts.judgement import Judge
+from ..prompts.ranking_option import SUMMARY, checked_ranking
 from ..prompts.row_values import RowValues
 from ..prompts.scoring import MAX_TOKENS, Scale, ScoreTask
-from ..spec import DYNAMIC, Arguments, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Option, Parameter, SemanticFunction
 
 # The query is an input like the text: it may come from whoever uses the application, and must not instruct.
 _NAMES = ("query", "text")
@@ -27,6 +28,7 @@ FUNCTION = SemanticFunction(
     parameters=(Parameter("query"), Parameter("input")),
     returns=lambda *_: DOUBLE,
     lower=_lower,
+    options=(Option("ranking", checked_ranking, SUMMARY),),
     summary="How relevant a text is to a query, from 0 to 1: order what a search found by it.",
     example="""
 SELECT title

@@ -6,10 +6,11 @@ from ...engine.types import DOUBLE
 from ..models.base import Capabilities
 from ..prompts.inputs import input_names
 from ..prompts.judgement import Judge
+from ..prompts.ranking_option import SUMMARY, checked_ranking
 from ..prompts.row_values import RowValues
 from ..prompts.scoring import MAX_TOKENS, Scale, ScoreTask
 from ..prompts.template import instruction
-from ..spec import DYNAMIC, Arguments, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Option, Parameter, SemanticFunction
 
 
 def _lower(arguments: Arguments, capabilities: Capabilities) -> ScoreTask:
@@ -30,6 +31,7 @@ FUNCTION = SemanticFunction(
     parameters=(Parameter("condition", "constant"), Parameter("input"), Parameter("input", variadic=True)),
     returns=lambda _arguments, _capabilities: DOUBLE,
     lower=_lower,
+    options=(Option("ranking", checked_ranking, SUMMARY),),
     summary="How likely a condition in plain words holds for the inputs, from 0 to 1.",
     example="""
 SELECT body

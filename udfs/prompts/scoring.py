@@ -12,6 +12,7 @@ from ..models.base import Generate, JsonAnswer, Reply
 from .calibration import probability
 from .inputs import DATA_RULE, fields
 from .judgement import AskOdds, Judge, log_odds, spoken
+from .pairing import Pairing
 from .row_values import RowValues
 
 MAX_TOKENS = 32
@@ -91,11 +92,15 @@ class Scale:
 
 @dataclass(slots=True)
 class ScoreTask:
-    """The task of a function that scores: a row on a scale whose ``prior`` is known once :meth:`prepare` has measured it."""
+    """The task of a function that scores: a row on a scale whose ``prior`` is known once :meth:`prepare` has measured it.
+
+    It also compares rows; ``place`` is the prior of a place in that question, from :meth:`prepare_pairs`.
+    """
 
     scale: Scale
     values: RowValues
     prior: float | None = None
+    place: float | None = None
 
     async def prepare(self, ask: AskOdds) -> None:
         """Ask the condition of content-free inputs."""
@@ -116,6 +121,23 @@ class ScoreTask:
     def requests(self, row: Sequence[Any]) -> Sequence[Generate]:
         """One request."""
         return (self.scale.request(self.values.of(row)),)
+
+    async def prepare_pairs(self, ask: AskOdds) -> None:
+        """Ask which of two equal inputs is the better one."""
+        if self.place is None:
+            self.place = await self._pairing.prior(ask)
+
+    async def compare(self, first: Sequence[Any], second: Sequence[Any], ask: AskOdds) -> float:
+        """The probability that the condition fits the first row better."""
+        return await self._pairing.compare(first, second, ask, self.place or 0.0)
+
+    def pair(self, first: Sequence[Any], second: Sequence[Any]) -> Generate:
+        """The request that :meth:`compare` sends."""
+        return self._pairing.request(first, second)
+
+    @property
+    def _pairing(self) -> Pairing:
+        return Pairing(self.scale.judge, self.values)
 
     def notes(self) -> Mapping[str, str]:
         """What a score stands for."""

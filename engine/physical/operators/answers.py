@@ -87,22 +87,26 @@ class Answers:
         return inputs_of(self._call, batch, aggregate=aggregate)
 
     def append_to(self, rows: Rows) -> pa.RecordBatch:
-        """The micro-batch with its answers, all of which are there.
+        """The micro-batch with its answers, all of which are there; raises as ``booked`` does."""
+        column = self.booked(rows.questions)
+        return rows.batch.append_column(pa.field(self._call.output.name, column.type), column)
+
+    def booked(self, questions: Sequence[Question | None]) -> pa.Array:
+        """The answers of rows, all of which are there, as a column; ``None``: NULL without a question.
 
         Raises
         ------
         BudgetExceeded, OperationalError : see ``run_call``.
         """
-        values = [
-            None if question is None else self._value(question, row) for row, question in enumerate(rows.questions)
-        ]
-        column = self._column(values, rows.questions)
+        values = [None if question is None else self._value(question, row) for row, question in enumerate(questions)]
+        column = self._column(values, questions)
         self._progress.rows_done += len(values)
-        nulls = rows.questions.count(None)
-        self._progress.rows_null += nulls
+        if self._type.kind == "boolean":
+            self._progress.rows_true += values.count(True)
+        self._progress.rows_null += sum(question is None for question in questions)
         if self._asked() >= ENOUGH_ROWS:
             self.judge()
-        return rows.batch.append_column(pa.field(self._call.output.name, column.type), column)
+        return column
 
     def fits(self, value: Any) -> bool:
         """Whether a value fits the output column."""
@@ -165,7 +169,7 @@ class Answers:
             )
         )
         if self.strict:
-            raise _with_place(error, f"{self._call.site} failed on input {question.preview!r}") from error
+            raise with_place(error, f"{self._call.site} failed on input {question.preview!r}") from error
         return {"value": None, "error": str(error)} if self._details else None
 
     def _column(self, values: list[Any], questions: Sequence[Question | None]) -> pa.Array:
@@ -225,7 +229,7 @@ def _without_nulls(values: Sequence[Any] | None) -> list[Any] | None:
     return [value for value in values if value is not None] or None if values else None
 
 
-def _with_place(error: E, place: str) -> E:
+def with_place(error: E, place: str) -> E:
     """The same error, its message led by where it happened."""
     moved = copy.copy(error)
     moved.args = (f"{place}: {error}",)

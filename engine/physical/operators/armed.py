@@ -58,6 +58,10 @@ class ArmedAsker:
         return await self._compared(assignment, values, emit)
 
     async def _served(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
+        if arm and await self._armed.paid_for(values):
+            self._chooser.asked[arm] -= 1
+            self._chooser.asked[0] += 1
+            return await self._askers[0].ask(values, emit)
         try:
             return await self._askers[arm].ask(values, emit)
         except (ModelError, DataError):

@@ -16,10 +16,9 @@ from ...dataflow.run import QueryRun
 from ...errors import Interrupted
 from ..row_batches import Input
 from ..slices import sliced
-from .answers import Answers, Rows
-from .armed import ArmedAsker
-from .asker import Asker, StageAsker
+from .answers import Rows
 from .call_stage import CallStage
+from .inquiry import CallInquiry, Inquiry
 from .leaving import InOrder, Leaving
 from .questions import Questions
 
@@ -31,7 +30,7 @@ WINDOW_ROWS = 65_536
 WINDOW_BYTES = 64 << 20
 
 
-async def run_call(
+def run_call(
     batches: AsyncIterator[pa.RecordBatch],
     stage: CallStage,
     run: QueryRun,
@@ -62,7 +61,20 @@ async def run_call(
     OperationalError : too many rows failed (``llm_max_error_ratio``), or the first one did (``on_error := 'fail'``).
     BudgetExceeded, Interrupted, ProgrammingError : always; they never become NULLs. ModelUnavailable : nobody listens.
     """
-    window = _Window(batches, stage, run, demand, patient=patient, leaving=leaving, root=root)
+    return run_inquiry(batches, CallInquiry(stage, run), demand, patient=patient, leaving=leaving, root=root)
+
+
+async def run_inquiry(
+    batches: AsyncIterator[pa.RecordBatch],
+    inquiry: Inquiry,
+    demand: Demand | None = None,
+    *,
+    patient: bool = True,
+    leaving: Callable[[Callable[[], None]], Leaving] = InOrder,
+    root: str | None = None,
+) -> AsyncIterator[pa.RecordBatch]:
+    """What the inquiry makes of the rows; see ``run_call``."""
+    window = _Window(batches, inquiry, demand, patient=patient, leaving=leaving, root=root)
     try:
         async with streams.closing(window.results()) as results:
             async for batch in results:
@@ -75,10 +87,6 @@ def _never() -> bool:
     return False
 
 
-def _let_be(error: BaseException) -> None:
-    del error
-
-
 class _Window:
     """Rows under way: a feeder starts them in order at one end, finished micro-batches leave at the other.
 
@@ -89,29 +97,27 @@ class _Window:
     def __init__(
         self,
         batches: AsyncIterator[pa.RecordBatch],
-        stage: CallStage,
-        run: QueryRun,
+        inquiry: Inquiry,
         demand: Demand | None,
         *,
         patient: bool,
         leaving: Callable[[Callable[[], None]], Leaving],
         root: str | None,
     ) -> None:
-        self._batches, self._stage, self._demand, self._root = batches, stage, demand, root
-        self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
+        self._batches, self._inquiry, self._demand, self._root = batches, inquiry, demand, root
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._leaving = leaving(self._news.set)
-        self._asker = self._askers(stage, run)
+        self._asker = inquiry.asker(self._rows_to_come, hears=self._leaving.hears, fatal=self._fail)
         self._questions = Questions(
             self._asker.ask,
-            share=stage.call.distinct,
-            strict=self._answers.strict and not self._leaving.forgives,
+            share=inquiry.share,
+            strict=inquiry.strict and not self._leaving.forgives,
             fatal=self._fail,
         )
         self._between_batches: Input = "open" if patient else "stalled"
         self._input: Input = self._between_batches
         self._over: Callable[[], bool] = _never
-        self._most_questions = WINDOW_FACTOR * stage.rows_in_flight
+        self._most_questions = WINDOW_FACTOR * inquiry.rows_in_flight
         self._asked = self._rows = self._bytes = 0
         self._next_rows = FIRST_ROWS
         self._ended = False
@@ -120,20 +126,11 @@ class _Window:
         self._feeder = asyncio.create_task(self._feed())
         self._feeder.add_done_callback(self._fed)
 
-    def _askers(self, stage: CallStage, run: QueryRun) -> Asker:
-        def asker(stage: CallStage, fatal: Callable[[BaseException], None]) -> StageAsker:
-            return StageAsker(stage, run, input=self._rows_to_come, hears=self._leaving.hears, fatal=fatal)
-
-        if stage.armed is None:
-            return asker(stage, self._fail)
-        # That nobody is there to answer for an arm is no reason to end: the reference may.
-        return ArmedAsker([asker(stage, self._fail), *(asker(arm, _let_be) for arm in stage.armed.stages)], stage.armed)
-
     async def results(self) -> AsyncIterator[pa.RecordBatch]:
         """The finished micro-batches."""
         while (rows := await self._finished()) is not None:
-            yield self._leaving.batch(rows, self._answers)
-        self._answers.judge()
+            yield self._inquiry.batch(rows, self._leaving)
+        self._inquiry.judge()
 
     async def close(self) -> None:
         """End everything that is under way."""
@@ -142,7 +139,7 @@ class _Window:
         await self._questions.close()
         await self._asker.close()
         await streams.close(self._batches)
-        await self._answers.close()
+        await self._inquiry.close()
 
     async def _finished(self) -> Rows | None:
         while True:
@@ -230,13 +227,14 @@ class _Window:
         return self._asked >= self._most_questions or self._rows >= WINDOW_ROWS or self._bytes >= WINDOW_BYTES
 
     def _add(self, batch: pa.RecordBatch) -> None:
-        tuples = self._answers.inputs(batch, self._stage.aggregate)
+        tuples = self._inquiry.inputs(batch)
         rows = self._leaving.rows(batch)
         roots = repeat(0) if self._root is None else batch.column(self._root).to_pylist()
         for values, root in zip(tuples, roots, strict=False):
             ROOT.set(root)
             rows.add(*(self._questions.of(values) if values is not None else (None, False)))
         self._asked += rows.asked
+        self._inquiry.count(rows.asked)
         self._rows += batch.num_rows
         self._bytes += rows.bytes
         self._news.set()

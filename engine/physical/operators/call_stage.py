@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from ....optimizer.search.chooser import Chooser
 from ....udfs.spec import Task
 from ...dataflow.caller import Caller
+from ...dataflow.memo import Memo
 from ...plan.nodes import SemanticCall
 from ...types import SqlType, arrow_type
 from ..row_fates import Batching
@@ -40,13 +41,54 @@ class Armed:
     ----------
     names : the reference's first. stages : all but the reference's. chooser : who answers which row.
     costs : told of the rows that are compared. questions : told of each.
+    paid_for : whether the reference's answer for a row is in the store.
     """
 
     names: tuple[str, ...]
     stages: tuple[CallStage, ...]
     chooser: Chooser
     costs: Looks
+    paid_for: Callable[[Sequence[Any]], Awaitable[bool]]
     questions: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to answer all calls of a group: a stage for each, asked in one prompt (``together``) or alone."""
+
+    name: str
+    stages: tuple[CallStage, ...]
+    together: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """A group of calls over the same inputs, made ready to run.
+
+    Parameters
+    ----------
+    ways : to answer it, the calls as written first. chooser : which of them answers which row. costs, questions : see ``Armed``.
+    see : told what an arm and the reference said about one row. paid_for : whether asking alone costs no more, since all but
+        one of the answers are in the store. decided : by which way a row is answered, by its inputs.
+    notes : of the first call, for EXPLAIN ANALYZE.
+    """
+
+    ways: tuple[Way, ...]
+    chooser: Chooser
+    costs: Looks
+    questions: Counts
+    see: Callable[[int, Sequence[Any], Sequence[Any]], None]
+    paid_for: Callable[[Sequence[Any], int], Awaitable[bool]]
+    decided: Memo[str | bytes, int]
+    notes: MutableMapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part that a call has in a group. ``number`` : which one; the first leads. ``group`` : made when rows come."""
+
+    number: int
+    group: Callable[[], Merging]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +103,7 @@ class CallStage:
     aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
     batching : how rows share prompts; ``None``: each has its own.
     armed : other stages that may answer in its place; ``None``: there are none.
+    merged : its part in a group of calls that one prompt may answer; ``None``: it is in none.
     """
 
     call: SemanticCall
@@ -70,6 +113,7 @@ class CallStage:
     aggregate: bool = False
     batching: Batching | None = None
     armed: Armed | None = None
+    merged: Part | None = None
 
     @property
     def rows_in_flight(self) -> int:

@@ -33,7 +33,7 @@ class Question:
     __slots__ = ("digest", "done", "error", "heard", "hearers", "listeners", "preview", "value")
 
     def __init__(self, values: Sequence[Any]) -> None:
-        self.preview = ", ".join(map(_short, values))
+        self.preview = preview_of(values)
         self.value: Any = None
         self.error: Exception | None = None
         self.digest = ""
@@ -177,6 +177,15 @@ def key_of(values: Sequence[Any]) -> str | bytes:
     if type(first) is str and len(first) <= SHORT:
         return first
     return _digest(values)
+
+
+def preview_of(values: Sequence[Any]) -> str:
+    """Arguments, shortened, for people.
+
+    >>> preview_of(["a", 1])
+    'a, 1'
+    """
+    return ", ".join(map(_short, values))
 
 
 def _digest(values: Sequence[Any]) -> bytes:

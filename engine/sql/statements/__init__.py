@@ -8,6 +8,7 @@ from .explain import Explain, parse_explain
 from .grammar import Evaluate
 from .model import AlterModel, CreateModel, DropModel, ModelStatement, RenameModel, ShowModels, parse_model
 from .prepared import PreparedStatements
+from .profile import Profile, ShowFrontier, parse_profile
 from .prompt import CreatePrompt, DropPrompt, PromptStatement, ShowPrompts, parse_prompt
 from .script import names_catalogue, names_prepared, names_secret, split_statements
 from .secret import SecretStatement, without_strings
@@ -16,7 +17,7 @@ from .table_functions import TABLE_FUNCTIONS, with_table_functions
 from .twins import Retry, parse_call
 
 CatalogueStatement = SetSetting | ModelStatement | PromptStatement | SecretStatement | CacheStatement
-Statement = CatalogueStatement | Retry | Explain
+Statement = CatalogueStatement | Retry | Explain | Profile | ShowFrontier
 
 __all__ = [
     "TABLE_FUNCTIONS",
@@ -30,10 +31,12 @@ __all__ = [
     "DropPrompt",
     "Explain",
     "PreparedStatements",
+    "Profile",
     "RenameModel",
     "Retry",
     "SecretStatement",
     "SetSetting",
+    "ShowFrontier",
     "ShowModels",
     "ShowPrompts",
     "Statement",
@@ -59,4 +62,5 @@ def parse_statement(text: Text, evaluate: Evaluate) -> Statement | None:
         or parse_cache(text, evaluate)
         or parse_call(text, evaluate)
         or parse_explain(text)
+        or parse_profile(text)
     )

@@ -10,6 +10,7 @@ from ..tokens import Range, Text
 TABLE_FUNCTIONS = (
     "LLM_MODELS", "LLM_PROMPTS", "LLM_CALLS", "LLM_USAGE", "LLM_ERRORS", "LLM_SETTINGS", "LLM_FUNCTIONS",
     "LLM_STAGE_TRACE",
+    "LLM_STATISTICS", "LLM_FRONTIER",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from ..tokens import Range, Text
 from .cache import CacheStatement, CompactAnswers, drop_answers
 from .grammar import Arguments, Evaluate, arguments, expected, place
 from .model import AlterModel, CreateModel, DropModel, RenameModel
+from .profile import Profile
 from .prompt import CreatePrompt, DropPrompt
 
 
@@ -22,7 +23,7 @@ class Retry:
     place: Position | None = field(default=None, compare=False, repr=False)
 
 
-Twin = CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt | CacheStatement | Retry
+Twin = CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt | CacheStatement | Retry | Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,13 @@ def _retry(given: Arguments) -> Retry | None:
     return None
 
 
+def _profile(given: Arguments) -> Profile | None:
+    match given.positional:
+        case (str(query),) if query.strip() and not given.named:
+            return Profile(query)
+    return None
+
+
 def _clear(given: Arguments) -> CacheStatement | None:
     return None if given.positional else drop_answers(dict(given.named), given.places.get("function"))
 
@@ -125,6 +133,7 @@ _FORMS: Mapping[str, _Form] = {
         "llm_cache_clear([model := 'small'] [, function := 'LLM_FILTER'] [, older_than := INTERVAL 7 DAY])", _clear
     ),
     "LLM_CACHE_COMPACT": _Form("llm_cache_compact()", _compact),
+    "LLM_PROFILE": _Form("llm_profile('query')", _profile),
     "LLM_RETRY": _Form("llm_retry('query id')", _retry),
 }
 

@@ -1,0 +1,72 @@
+"""The engine's search with one of its parts taken out, to see what that part is good for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from anserdb.optimizer.search.chooser import Chooser
+from anserdb.optimizer.search.loss import LossBudget
+
+from .optimizer_engine import Make, engine
+from .optimizer_world import Truth
+
+Rows = Callable[[], float | None]
+
+
+class _ByMean(Chooser):
+    """Believes the mean of what it has compared; an arm is as good as it looks."""
+
+    __slots__ = ()
+
+    def _eligible(self, arm: int) -> bool:
+        tally = self.tallies[arm]
+        return not tally.why and tally.certified is not None and tally.mean() >= 1.0 - self._room
+
+
+class _AtRandom(Chooser):
+    """Tries arms in any order."""
+
+    __slots__ = ()
+
+    def _promise(self, best: int, costs: Sequence[float]) -> dict[int, float]:
+        arms = sorted(self._living())
+        random.Random(self.seed).shuffle(arms)
+        return {arm: self._saves(arm, self._room, best, costs) / (1 + 1e6 * at) for at, arm in enumerate(arms)}
+
+
+class _FirstCome(LossBudget):
+    """Nothing is put aside for sites that decide later."""
+
+    def room(self, site: str) -> float:
+        return max(0.0, self.total - sum(loss for name, loss in self._taken.items() if name != site))
+
+
+def _of(kind: type[Chooser]) -> Make:
+    def make(call: Truth, budget: LossBudget, rows: Rows, seed: int) -> Chooser:
+        costs, label = [arm.money for arm in call.site.arms], call.site.label
+        return kind(
+            len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows, call.filters, seed=seed,
+            levels=budget.levels, offers=partial(budget.offer, label),
+        )  # fmt: skip
+
+    return make
+
+
+def _equally(call: Truth, budget: LossBudget, rows: Rows, seed: int) -> Chooser:
+    """The loss is shared equally: no site says what it would save."""
+    costs, label = [arm.money for arm in call.site.arms], call.site.label
+    return Chooser(
+        len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows, call.filters, seed=seed,
+        levels=budget.levels,
+    )  # fmt: skip
+
+
+ABLATIONS: dict[str, tuple[Make, type[LossBudget]]] = {
+    "the engine": (engine, LossBudget),
+    "no proof: the mean is believed": (_of(_ByMean), LossBudget),
+    "arms tried in any order": (_of(_AtRandom), LossBudget),
+    "loss shared equally": (_equally, LossBudget),
+    "greedy: the first site takes what it wants": (engine, _FirstCome),
+}

@@ -1,0 +1,132 @@
+"""The operator of a ``Conjunction`` node: rows that several calls say TRUE to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from ...dataflow import streams
+from ...dataflow.run import QueryRun
+from ...plan.nodes import SemanticCall
+from ..question_costs import QuestionCosts
+from ..row_batches import Input
+from .answers import Answers, Rows, inputs_of
+from .asker import StageAsker
+from .call import run_inquiry
+from .call_stage import CallStage
+from .conjunct_asker import ConjunctAsker
+from .leaving import AsAnswered, InOrder, Leaving
+from .questions import Question
+
+ENOUGH_ROWS = 64
+"""With fewer, the order would hardly be known before they are asked."""
+
+
+def as_written(calls: Sequence[SemanticCall]) -> list[SemanticCall]:
+    """In the order of the text: what earlier queries taught of a static order must not change what a rerun asks."""
+    return sorted(calls, key=lambda call: (len(call.site.partition(":")[0]), call.site))
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunct:
+    """What to ask of each row, and what leaves.
+
+    Parameters
+    ----------
+    stages : of the calls, whose answers are BOOLEAN. schema : of the rows that leave: columns that came, and answers.
+    """
+
+    stages: tuple[CallStage, ...]
+    schema: pa.Schema
+
+    def kept(self, batch: pa.RecordBatch, stays: Sequence[bool]) -> pa.RecordBatch:
+        """Some of the rows; each call has said TRUE to them."""
+        rows = batch.filter(pa.array(stays, pa.bool_()))
+        true = pa.array([True] * rows.num_rows, pa.bool_())
+        answers = {stage.call.output.name for stage in self.stages}
+        columns = [true if name in answers else rows.column(name) for name in self.schema.names]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+async def run_conjunction(
+    batches: AsyncIterator[pa.RecordBatch], conjunct: Conjunct, run: QueryRun, *, free: bool
+) -> AsyncIterator[pa.RecordBatch]:
+    """Rows that pass, in their order; errors as of ``run_call``. ``free`` : nobody needs the rows in any order."""
+    leaving = AsAnswered if free else InOrder
+    async with streams.closing(run_inquiry(batches, _Inquiry(conjunct, run), leaving=leaving)) as kept:
+        async for batch in kept:
+            if batch.num_rows:
+                yield batch
+
+
+class _Inquiry:
+    """Which rows pass; see ``Inquiry``. Every call keeps its own books of the rows that reached it."""
+
+    strict = False
+
+    def __init__(self, conjunct: Conjunct, run: QueryRun) -> None:
+        self._conjunct, self._stages, self._run = conjunct, conjunct.stages, run
+        self._answers = [Answers(s.call, s.type, run, s.caller.progress) for s in self._stages]
+        self.share = all(stage.call.distinct for stage in self._stages)
+        self.rows_in_flight = max(stage.rows_in_flight for stage in self._stages)
+
+    def inputs(self, batch: pa.RecordBatch) -> list[Sequence[Any] | None]:
+        """Per row the arguments of each call; ``None``: a call is NULL without being asked, so the row cannot pass."""
+        columns = [inputs_of(stage.call, batch, aggregate=False) for stage in self._stages]
+        for stage, column in zip(self._stages, columns, strict=True):
+            nulls = sum(values is None for values in column)
+            progress = stage.caller.progress
+            progress.rows_in += nulls
+            progress.rows_done += nulls
+            progress.rows_null += nulls
+        return [None if None in values else values for values in zip(*columns, strict=True)]
+
+    def count(self, questions: int) -> None:
+        """Nothing: each call counts its own."""
+
+    def asker(
+        self, rows_to_come: Callable[[], Input], *, hears: bool, fatal: Callable[[BaseException], None]
+    ) -> ConjunctAsker:
+        """Who asks the rows."""
+        askers = [StageAsker(s, self._run, input=rows_to_come, hears=hears, fatal=fatal) for s in self._stages]
+        return ConjunctAsker(self._stages, askers, QuestionCosts(self._stages).of, _seed(self._stages), fatal)
+
+    def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
+        """Those that pass; all are booked, each where it was asked."""
+        del leaving
+        reached: list[list[Question]] = [[] for _ in self._stages]
+        stays = []
+        for question in rows.questions:
+            stays.append(question is not None and self._passes(question, reached))
+        for answers, stage, asked in zip(self._answers, self._stages, reached, strict=True):
+            stage.caller.progress.rows_in += len(asked)
+            answers.booked(asked)
+        return self._conjunct.kept(rows.batch, stays)
+
+    def judge(self) -> None:
+        """See ``Inquiry``."""
+        for answers in self._answers:
+            answers.judge()
+
+    async def close(self) -> None:
+        """See ``Inquiry``."""
+        for answers in self._answers:
+            await answers.close()
+
+    def _passes(self, question: Question, reached: Sequence[list[Question]]) -> bool:
+        if question.error is not None:  # the budget's: a row's own are its calls'
+            raise question.error
+        for place, asked in question.value:
+            reached[place].append(asked)
+        true = sum(asked.error is None and asked.value is True for _, asked in question.value)
+        return true == len(reached)
+
+
+def _seed(stages: Sequence[CallStage]) -> int:
+    """The same for the same query."""
+    words = [(s.call.site, s.call.function, s.call.constants, s.call.argument_texts) for s in stages]
+    return int.from_bytes(hashlib.blake2b(repr(words).encode(errors="surrogatepass"), digest_size=6).digest(), "big")

@@ -1,0 +1,107 @@
+"""What a window of rows asks about each row, and what it makes of the answers: those of one call, or of other things alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from ...dataflow.run import QueryRun
+from ..row_batches import Input
+from .answers import Answers, Rows
+from .armed import ArmedAsker
+from .asker import Asker, StageAsker
+from .call_stage import CallStage
+from .leaving import Leaving
+from .merged import merged_asker
+
+Fatal = Callable[[BaseException], None]
+
+
+class Inquiry(Protocol):
+    """One question a row.
+
+    Attributes
+    ----------
+    share : whether equal rows are one question. strict : the first failed row fails the query.
+    rows_in_flight : rows whose answers may be made at once.
+    """
+
+    @property
+    def share(self) -> bool: ...
+    @property
+    def strict(self) -> bool: ...
+    @property
+    def rows_in_flight(self) -> int: ...
+
+    def inputs(self, batch: pa.RecordBatch) -> list[Sequence[Any] | None]:
+        """Per row what to ask with; ``None``: its answer is known to be NULL."""
+        ...
+
+    def count(self, questions: int) -> None:
+        """So many that were not asked before have come."""
+        ...
+
+    def asker(self, rows_to_come: Callable[[], Input], *, hears: bool, fatal: Fatal) -> Asker:
+        """Who answers. ``rows_to_come`` : what is known of them. ``hears``, ``fatal`` : see ``StageAsker``."""
+        ...
+
+    def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
+        """Answered rows as they leave; they are booked."""
+        ...
+
+    def judge(self) -> None:
+        """Raise if too many rows failed."""
+        ...
+
+    async def close(self) -> None:
+        """All that is to be said of the rows is said."""
+        ...
+
+
+class CallInquiry:
+    """The question of one call. Parameters: its stage, and the query."""
+
+    def __init__(self, stage: CallStage, run: QueryRun) -> None:
+        self._stage, self._run = stage, run
+        self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
+        self.share, self.strict, self.rows_in_flight = stage.call.distinct, self._answers.strict, stage.rows_in_flight
+
+    def inputs(self, batch: pa.RecordBatch) -> list[Sequence[Any] | None]:
+        """See :class:`Inquiry`."""
+        return self._answers.inputs(batch, self._stage.aggregate)
+
+    def count(self, questions: int) -> None:
+        """See :class:`Inquiry`."""
+        self._stage.caller.progress.inputs += questions
+
+    def asker(self, rows_to_come: Callable[[], Input], *, hears: bool, fatal: Fatal) -> Asker:
+        """See :class:`Inquiry`."""
+
+        def asker(stage: CallStage, fatal: Fatal) -> StageAsker:
+            return StageAsker(stage, self._run, input=rows_to_come, hears=hears, fatal=fatal)
+
+        reference, armed = asker(self._stage, fatal), self._stage.armed
+        if (part := self._stage.merged) is not None:
+            return merged_asker(part.number, part.group(), reference, lambda stage: asker(stage, _let_be))
+        if armed is None:
+            return reference
+        # That nobody is there to answer for an arm is no reason to end: the reference may.
+        return ArmedAsker([reference, *(asker(arm, _let_be) for arm in armed.stages)], armed)
+
+    def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
+        """See :class:`Inquiry`."""
+        return leaving.batch(rows, self._answers)
+
+    def judge(self) -> None:
+        """See :class:`Inquiry`."""
+        self._answers.judge()
+
+    async def close(self) -> None:
+        """See :class:`Inquiry`."""
+        await self._answers.close()
+
+
+def _let_be(error: BaseException) -> None:
+    del error

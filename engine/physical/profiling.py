@@ -1,0 +1,152 @@
+"""``PROFILE``: a query on its first rows, each of its calls answered by every arm; and what came of it as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from ...optimizer.context import Context
+from ...optimizer.rules.arms import arms
+from ...optimizer.search.bounds import wilson
+from ...optimizer.search.chooser import Tally
+from ..errors import NotSupportedError
+from ..plan.nodes import Arms, Call, Demand, Plan, Relation
+from ..plan.walk import calls, transform_up, walk
+from .arm_costs import ArmCosts
+from .operators.call_stage import Armed, CallStage
+from .stages import Stages
+
+COLUMNS = pa.schema(
+    [
+        ("call", pa.string()),
+        ("arm", pa.string()),
+        ("rows", pa.int64()),
+        ("agreement", pa.float64()),
+        ("agreement_low", pa.float64()),
+        ("agreement_high", pa.float64()),
+        ("usd_per_row", pa.float64()),
+        ("seconds_per_row", pa.float64()),
+        ("kept", pa.float64()),
+        ("f1", pa.float64()),
+        ("note", pa.string()),
+    ]
+)
+REFERENCE = "the reference: agreement is with it"
+ALONE = "the reference; no other model may answer, or such answers cannot be compared"
+
+
+def with_arms(plan: Relation, context: Context) -> Relation:
+    """The plan with every arm that its calls may have, whatever the settings allow."""
+    allowed = {"llm_min_quality": context.settings.llm_min_quality or 0.5, "llm_objective": "cost"}
+    settings = context.settings.model_copy(update=allowed)
+    armed = arms(plan, replace(context, settings=settings))
+    assert armed is None or isinstance(armed, Relation)
+    return armed or plan
+
+
+def sampled(plan: Relation, rows: int) -> Relation:
+    """The plan on the first rows of each source.
+
+    Raises
+    ------
+    NotSupportedError : some of its calls stay in the text, where nobody can answer twice, or stop early.
+    """
+    inside = sum(len(node.embedded) for node in walk(plan) if isinstance(node, Relation))
+    if inside:
+        raise NotSupportedError(
+            f"{inside} of the query's calls are asked from inside DuckDB (EXPLAIN says why), where models cannot be compared. "
+            "PROFILE a query that has the call in its SELECT list or its WHERE."
+        )
+
+    def visit(node: Plan) -> Plan | None:
+        lowest = isinstance(node, Call) and not calls(node.input)
+        return replace(node, input=Demand(node.input, rows)) if lowest and isinstance(node, Call) else None
+
+    limited = transform_up(plan, visit)
+    assert isinstance(limited, Relation)
+    return limited
+
+
+class ProfileStages(Stages):
+    """Every row is answered by all arms; the reference's answer is the row's."""
+
+    def _armed(self, reference: CallStage, arms: Arms) -> Armed:
+        armed = super()._armed(reference, arms)
+        armed.chooser.compares = True
+        return armed
+
+
+def profile_table(plan: Relation, stages: Stages) -> pa.Table:
+    """What a profile measured: per call the reference, then its arms, the most agreeing first."""
+    made = {call.call.output.name: stages.stage(call.call) for call in calls(plan)}
+    rows = [row for stage in made.values() for row in _rows(stage)]
+    return pa.Table.from_pylist(rows, schema=COLUMNS)
+
+
+def _rows(stage: CallStage) -> Iterator[Mapping[str, Any]]:
+    if stage.armed is None:
+        done = stage.caller.progress.rows_done - stage.caller.progress.rows_null
+        yield _Arm(stage, str(stage.call.options["model"]), done, None, ALONE).row()
+        return
+    armed, costs = stage.armed, stage.armed.costs
+    usd = costs.usd if isinstance(costs, ArmCosts) else {}
+    chooser, tallies = armed.chooser, armed.chooser.tallies
+    kept = _kept_theirs(tallies) if chooser.boolean else None
+    yield _Arm(stage, armed.names[0], chooser.asked[0], None, REFERENCE, kept, usd.get(0)).row()
+    for arm in sorted(tallies, key=lambda arm: (-tallies[arm].mean(), arm)):
+        tally, made = tallies[arm], armed.stages[arm - 1]
+        failed = made.caller.progress.failed
+        note = f"{failed} rows failed" if failed else ""
+        kept = tally.kept_mine / tally.rows if tally.rows and chooser.boolean else None
+        yield _Arm(made, armed.names[arm], tally.rows, tally, note, kept, usd.get(arm)).row(stage.call.site)
+
+
+def _kept_theirs(tallies: Mapping[int, Tally]) -> float | None:
+    seen = next((tally for tally in tallies.values() if tally.rows), None)
+    return None if seen is None else seen.kept_theirs / seen.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    stage: CallStage
+    name: str
+    rows: int
+    tally: Tally | None
+    note: str = ""
+    kept: float | None = None
+    estimated_usd: float | None = None
+
+    def row(self, site: str = "") -> Mapping[str, Any]:
+        agreed = self.tally if self.tally is not None and self.tally.rows else None
+        low, high = (None, None) if agreed is None else wilson(agreed.agreed, agreed.rows)
+        return {
+            "call": site or self.stage.call.site,
+            "arm": self.name,
+            "rows": self.rows,
+            "agreement": None if agreed is None else agreed.mean(),
+            "agreement_low": low,
+            "agreement_high": high,
+            "usd_per_row": self._usd(),
+            "seconds_per_row": self._seconds(),
+            "kept": self.kept,
+            "f1": None if agreed is None or self.kept is None else agreed.f1(),
+            "note": self.note,
+        }
+
+    def _usd(self) -> float | None:
+        """As billed; where answers were there already, or calls were made to calibrate, by prompts and the price list."""
+        progress = self.stage.caller.progress
+        if not self.rows:
+            return None
+        if progress.cached or progress.calibration or not progress.calls:
+            return self.estimated_usd
+        return None if progress.unpriced else progress.cost_usd / self.rows
+
+    def _seconds(self) -> float | None:
+        """Of service; ``None``: all answers were there already."""
+        progress = self.stage.caller.progress
+        size = self.stage.batching.size.most if self.stage.batching else 1
+        return progress.model_seconds / progress.calls / size if progress.calls else None

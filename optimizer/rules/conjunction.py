@@ -1,0 +1,64 @@
+"""Several questions that a row has to pass are asked in an order that is found out as it goes."""
+
+from __future__ import annotations
+
+from ...engine.plan.conjuncts import Conjuncts, conjuncts
+from ...engine.plan.nodes import Conjunction, Demand, Plan, SemanticCall, Unnest
+from ...engine.plan.walk import calls, children, walk, with_children
+from ...udfs.functions import functions
+from ..context import Context
+from ..expressions import may_fail, movable
+from ..ordering.subsets import MOST_PREDICATES
+from ..paths import types
+from ..rule import Rule
+
+
+def conjunction(plan: Plan, context: Context) -> Plan | None:
+    """Filters that are nothing but a call's answer, one above the other, are marked to be run as one.
+
+    What: ``WHERE LLM_FILTER('p', t) AND LLM_FILTER('q', u) AND …``: which answers are rare and which prompts are short is learnt
+    from the first rows, and the others are asked in the order that costs least. Nothing has to be known beforehand.
+    Why correct: a row stays if all answers are TRUE, in any order; an answer depends on its row alone; and what is computed
+    between the filters can neither fail nor reads an answer. Which rows are asked does change.
+    Wrong for: ``on_error := 'fail'``, where the rows that are asked decide whether the query fails; under a LIMIT and for
+    ``llm_on_budget = 'partial'``, which want the first rows first; and where rows share prompts or their beginnings.
+    """
+    if context.settings.llm_on_budget == "partial" or any(isinstance(n, Demand | Unnest) for n in walk(plan)):
+        return None
+    result = _marked(plan, context)
+    return None if result == plan else result
+
+
+def _marked(plan: Plan, context: Context) -> Plan:
+    if isinstance(plan, Conjunction):
+        return plan
+    if _together(conjuncts(plan), context):
+        return Conjunction(plan)
+    return with_children(plan, tuple(_marked(child, context) for child in children(plan)))
+
+
+def _together(found: Conjuncts, context: Context) -> bool:
+    """Whether nothing but cost depends on the order."""
+    if not 2 <= len(found.calls) <= MOST_PREDICATES or calls(found.base):
+        return False
+    return all(_plain(call, context) for call in found.calls) and _harmless(found)
+
+
+def _plain(call: SemanticCall, context: Context) -> bool:
+    """Whether each row has a prompt of its own and one way to be answered, and a failed row is NULL and no more."""
+    function = functions().get(call.function)
+    if function is None or function.kind != "scalar" or function.to_many or function.model_kind != "generate":
+        return False
+    if (call.options.get("on_error") or context.settings.llm_on_error) != "null" or call.guard is not None:
+        return False
+    special = call.arms or call.top_k or call.pairs or call.merge or call.rows_by_prefix or call.inputs_by_prefix
+    return not special and call.options.get("batch_rows", 1) == 1
+
+
+def _harmless(found: Conjuncts) -> bool:
+    """Whether what is computed between the calls can be computed below all of them."""
+    known = types(found.below)
+    return all(movable(c.expr) and not may_fail(c.expr, known) for compute in found.computes for c in compute.columns)
+
+
+RULE = Rule("conjunction", conjunction)

@@ -1,0 +1,138 @@
+"""Filters run as one give the rows of the filters run one by one, and of DuckDB; what they ask depends on no answer's timing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+import anserdb
+from anserdb.engine.errors import ModelError
+from anserdb.engine.physical import execute
+from anserdb.udfs.models.base import Generate, Request
+from anserdb.udfs.models.scripted import ScriptedModel
+from tests.support.batched_prompts import in_company
+from tests.support.reader import read
+
+CONDITIONS = {
+    "LLM_FILTER('mentions a', x)": "contains(x, 'a')",
+    "LLM_FILTER('mentions b', x)": "contains(x, 'b')",
+    "LLM_FILTER('mentions c', upper(lower(y)))": "contains(upper(y), 'c')",
+    "LLM_FILTER('mentions d', x, y)": "contains(x || y, 'd')",
+    "LLM_FILTER('mentions e', COALESCE(y, 'e'))": "contains(COALESCE(y, 'e'), 'e')",
+    "LLM_COMPLETE('mentions f', y, returns := 'BOOLEAN')": "contains(y, 'f')",
+}
+SHAPES = [
+    "SELECT id FROM t WHERE {}",
+    "SELECT id, LLM_FILTER('mentions a', x) FROM t WHERE {}",
+    "SELECT count(*), max(y) FROM t WHERE {} AND id % 3 > 0",
+    "SELECT id % 4 AS k, count(*) FROM t WHERE {} GROUP BY k ORDER BY k",
+    "SELECT x FROM t WHERE {} ORDER BY id DESC",
+    "SELECT t.id, u.id FROM t JOIN t u ON t.id = u.id + 1 WHERE t.id IN (SELECT id FROM t WHERE {})",
+    "WITH q AS (SELECT id, y FROM t WHERE {}) SELECT LLM_COMPLETE('z', y) FROM q WHERE id > 5 ORDER BY id",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_rows_are_enough() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execute, "ENOUGH_ROWS", 1)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """A connection and its model, which takes its time by a seed and fails on some texts."""
+
+    con: anserdb.Connection
+    model: ScriptedModel
+
+
+@contextmanager
+def road(seed: int, **chosen: Any) -> Iterator[Road]:
+    dice = Random(seed)
+
+    async def some_time(request: Request) -> None:
+        del request
+        for _ in range(dice.randrange(12)):
+            await asyncio.sleep(0)
+
+    fails = ("fails", ModelError("It fails on this text.", "m"))
+    model = ScriptedModel([fails, ("", in_company(read))], delay=some_time)
+    with anserdb.connect(store=":memory:", llm_model="m", llm_concurrency=8, **chosen) as con:
+        con.register_model("m", model)
+        yield Road(con, model)
+
+
+@pytest.fixture(scope="module")
+def roads() -> Iterator[tuple[Road, Road, Road]]:
+    """Two that differ in nothing but in who answers first; and one without rules."""
+    with road(1) as one, road(2) as other, road(3, llm_disabled_rules="all") as naive:
+        yield one, other, naive
+
+
+def table(seed: int, failing: float) -> pa.Table:
+    """Texts in which some letters are rare; repeated ones, NULLs, and texts that fail."""
+    dice = Random(seed)
+    shares = [dice.random() ** 0.5 for _ in "abcdef"]
+
+    def text() -> str | None:
+        if dice.random() < 0.05:
+            return None
+        letters = "".join(c for c, share in zip("abcdef", shares, strict=True) if dice.random() < share)
+        return f"{letters}{' fails' if dice.random() < failing else ''} {dice.randrange(30)}"
+
+    rows = range(dice.randrange(30, 150))
+    return pa.table({"id": rows, "x": [text() for _ in rows], "y": [text() for _ in rows]})
+
+
+def ran(con: anserdb.Connection, query: str) -> tuple[list[tuple[Any, ...]], Any]:
+    result = con.sql(query)
+    assert result is not None
+    return result.fetchall(), result.progress
+
+
+def asked(model: ScriptedModel) -> Counter[tuple[str, str]]:
+    return Counter((r.system, r.user) for r in model.calls if isinstance(r, Generate))
+
+
+@given(
+    st.lists(st.sampled_from(sorted(CONDITIONS)), min_size=2, max_size=5, unique=True),
+    st.sampled_from(SHAPES),
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.2]),
+)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_questions_and_books(
+    roads: tuple[Road, Road, Road], conditions: list[str], shape: str, seed: int, failing: float
+) -> None:
+    query, rows = shape.format(" AND ".join(conditions)), table(seed, failing)
+    for road in roads:
+        road.con.duckdb.register("made", rows).execute("CREATE OR REPLACE TABLE t AS SELECT * FROM made")
+        road.model.calls.clear()
+    one, other, naive = roads
+    expected, _ = ran(naive.con, query)
+    found, progress = ran(one.con, query)
+    event(f"together: {any('order' in site.notes for site in progress.sites.values())}, kept: {bool(expected)}")
+    assert found == expected
+    assert ran(other.con, query)[0] == expected
+    assert asked(other.model) == asked(one.model)
+    errors = f"SELECT call_site FROM llm_errors() WHERE query_id = '{progress.query_id}'"
+    assert Counter(site for (site,) in ran(one.con, errors)[0]) == failures(progress)
+    if not failing:
+        assert ran(one.con, query)[1].calls == 0
+        plain = shape.format(" AND ".join(CONDITIONS[condition] for condition in conditions))
+        assert "LLM" in plain or found == one.con.duckdb.execute(plain).fetchall()
+
+
+def failures(progress: Any) -> Counter[str]:
+    return Counter({site.site: site.failed for site in progress.sites.values() if site.failed})
