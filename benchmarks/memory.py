@@ -73,7 +73,7 @@ CASES = {
         "SELECT id, body FROM t WHERE length(body) > 100 AND id % 100 = 0",
     ),
     "children": Case(
-        "documents of 10 sentences: LLM_SPLIT, then LLM_FILTER on each", (100_000, 200_000, 400_000), 2_000, TEN_SENTENCES,
+        "documents of 10 sentences: LLM_SPLIT, then LLM_FILTER on each", (25_000, 50_000, 100_000), 2_000, TEN_SENTENCES,
         f"SELECT id, part FROM {SPLIT} WHERE LLM_FILTER('it is about parcels', s.part)",
         "SELECT id, part FROM (SELECT id, unnest(string_split(body, '. ')) AS part FROM t) WHERE length(part) > 3",
     ),
