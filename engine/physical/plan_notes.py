@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...optimizer.cost.figure import legible
 from ...optimizer.search.point import Point
 from ..errors import NotSupportedError
 from ..plan.nodes import Relation
@@ -42,7 +43,8 @@ def frontier_table(plans: Plans) -> pa.Table:
     points = {point.steps: point for point in (*plans.points, plans.chosen)}
     ranked = sorted(points.values(), key=lambda point: (point.money, point.seconds, point.loss))
     rows = [
-        {"plan": number, **_figures(plans, point), "source": plans.source, "chosen": point.steps == plans.chosen.steps}
+        legible({"plan": number, **_figures(plans, point)})
+        | {"source": plans.source, "chosen": point.steps == plans.chosen.steps}
         for number, point in enumerate(ranked, 1)
     ]
     return pa.Table.from_pylist(rows, schema=FRONTIER)

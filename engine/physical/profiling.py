@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...optimizer.context import Context
+from ...optimizer.cost.figure import legible
 from ...optimizer.rules.arms import arms
 from ...optimizer.search.bounds import wilson
 from ...optimizer.search.chooser import Tally
@@ -82,7 +83,7 @@ class ProfileStages(Stages):
 def profile_table(plan: Relation, stages: Stages) -> pa.Table:
     """What a profile measured: per call the reference, then its arms, the most agreeing first."""
     made = {call.call.output.name: stages.stage(call.call) for call in calls(plan)}
-    rows = [row for stage in made.values() for row in _rows(stage)]
+    rows = [legible(row) for stage in made.values() for row in _rows(stage)]
     return pa.Table.from_pylist(rows, schema=COLUMNS)
 
 

@@ -6,9 +6,10 @@ Unknown is ``None``, never a made-up number; a number without an interval has ``
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 from ..search.bounds import wilson
 
@@ -60,6 +61,15 @@ class Figure:
         """Times a number that is known."""
         low, high = (None if end is None else end * factor for end in (self.low, self.high))
         return Figure(self.value * factor, joined(self.source, source), low, high)
+
+
+def legible(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a table for people: measured numbers with the four digits that mean something.
+
+    >>> legible({"arm": "small", "seconds_a_row": 0.04000647912448585, "rows": 64})
+    {'arm': 'small', 'seconds_a_row': 0.04001, 'rows': 64}
+    """
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in row.items()}
 
 
 def exactly(value: float, source: str) -> Figure:
