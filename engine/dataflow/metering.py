@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -80,7 +81,8 @@ class Meter:
         progress.calibration += phase == "calibrate"
         progress.in_flight += 1
         with counted() as sendings:
-            share = self._share(sendings) if self._counts else None
+            share = self._share() if self._counts else None
+            gone = self._leaves(sendings, share)
             started = time.perf_counter()
             try:
                 reply = await (model.call(request) if self._timeless else self._in_time(model, request))
@@ -89,6 +91,7 @@ class Meter:
                 raise
             finally:
                 progress.in_flight -= 1
+                gone()
                 if share is not None:
                     share.end()
         if sendings.count and reply.retries != sendings.count - 1:
@@ -136,13 +139,31 @@ class Meter:
         self._budget.take()
         return NOTHING
 
-    def _share(self, sendings: Sendings) -> Share | None:
+    def _share(self) -> Share | None:
         share = self._energy.share()
-        if share is not None:
-            sendings.began = share.begin
-            if not self._tells:
-                share.begin()
+        if share is not None and not self._tells:
+            share.begin()
         return share
+
+    def _leaves(self, sendings: Sendings, share: Share | None) -> Callable[[], None]:
+        """Note when the call leaves for the model; until then it waits. What is given back ends the wait, left or not."""
+        if not self._tells:
+            return _nothing
+        progress, waits = self._progress, True
+        progress.waiting += 1
+
+        def gone() -> None:
+            nonlocal waits
+            progress.waiting -= waits
+            waits = False
+
+        def began() -> None:
+            gone()
+            if share is not None:
+                share.begin()
+
+        sendings.began = began
+        return gone
 
     async def _in_time(self, model: Model, request: Request) -> Reply:
         left = self._budget.seconds_left()
@@ -240,6 +261,10 @@ class Meter:
         tokens = most_tokens(request)
         usd = estimate_usd(self._spec, *tokens).usd if caps.cost_usd is not None else 0.0
         return Spending(usd, sum(tokens))
+
+
+def _nothing() -> None:
+    """Who does not tell when a call leaves is taken to send it at once."""
 
 
 def most_tokens(request: Request) -> tuple[int, int]:

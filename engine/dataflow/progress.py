@@ -19,6 +19,7 @@ class SiteProgress:
     asked : distinct questions put. cached : of these, found in the store. shared : joined to an equal question in flight.
     calls : requests sent to the model (re-asks and calibration included; retries of a failed attempt are in ``retries``).
     calibration : of these, requests for calibration.
+    in_flight : calls that have not ended; waiting : of these (and of ``calls``), those that have no slot yet: nothing has left.
     discarded : calls that nobody used. failed : rows that became errors.
     tokens_in, tokens_out : as counted by the server. cost_usd : money of priced calls; unpriced : calls of unknown price.
     energy_j_low, energy_j, energy_j_high : joules, at least, likeliest and at most. co2_g : grams of CO₂ equivalent, likeliest.
@@ -45,6 +46,7 @@ class SiteProgress:
     retries: int = 0
     failed: int = 0
     in_flight: int = 0
+    waiting: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float = 0.0

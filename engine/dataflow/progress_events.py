@@ -123,8 +123,9 @@ def _operator(sites: Sequence[SiteProgress], total: int | None, exact: bool, ela
         eta = (total - site.rows_done) * elapsed / max(1, site.rows_done)
     return OperatorProgress(
         site.site, site.function, site.model, site.rows_in, site.rows_done, total, exact,
-        sum(s.calls for s in sites), sum(s.cached for s in sites), sum(s.shared for s in sites),
-        sum(s.retries for s in sites), sum(s.failed for s in sites), sum(s.in_flight for s in sites),
+        sum(s.calls - s.waiting for s in sites), sum(s.cached for s in sites), sum(s.shared for s in sites),
+        sum(s.retries for s in sites), sum(s.failed for s in sites),
+        sum(s.in_flight - s.waiting for s in sites),
         sum(s.tokens_in for s in sites), sum(s.tokens_out for s in sites),
         None if any(s.unpriced for s in sites) else sum(s.cost_usd for s in sites), eta,
     )  # fmt: skip

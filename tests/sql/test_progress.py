@@ -11,7 +11,9 @@ import anserdb
 from anserdb.engine.dataflow.progress import QueryProgress, SiteProgress
 from anserdb.engine.dataflow.progress_events import ProgressEvent, progress_event
 from anserdb.engine.errors import BudgetExceeded
+from tests.support.doors import connect
 from tests.support.gate import Gate
+from tests.support.loopback import LoopbackServer
 
 QUERY = "SELECT id, LLM_COMPLETE('say', body) AS x FROM t ORDER BY id"
 
@@ -160,3 +162,13 @@ def test_a_part_says_so_in_its_last_event(con: anserdb.Connection) -> None:
     con.sql("SET llm_max_calls = 3; SET llm_on_budget = 'partial'")
     fetch(con)
     assert events[-1].notices[0].startswith("This is a part of the result")
+
+
+def test_only_what_has_left_is_in_flight() -> None:
+    with LoopbackServer(latency_s=0.02) as server, connect(server, rows=60, llm_concurrency=4) as con:
+        events: list[ProgressEvent] = []
+        con.on_progress(events.append)
+        assert len(con.sql(QUERY).fetchall()) == 60
+        seen = [operator for event in events for operator in event.operators]
+        assert max(operator.in_flight for operator in seen) <= 4
+        assert seen[-1].calls == server.stats.requests == 60
