@@ -101,7 +101,7 @@ VIEWS: dict[ViewName, View] = {
             energy_j_low, energy_j, energy_j_high, energy_method, {_of_energy("energy_j_low")}, co2_g,
             {_of_energy("energy_j_high")}, co2_source FROM all_calls""",
         _schema(
-            f"at time, {_WHO}, phase text, key text, tokens_in int, tokens_out int, tokens_cached int, seconds real, "
+            f"called_at time, {_WHO}, phase text, key text, tokens_in int, tokens_out int, tokens_cached int, seconds real, "
             "queue_seconds real, retries int, cost_usd real, price_source text, outcome text, error text, endpoint text, "
             "discarded bool, energy_j_low real, energy_j real, energy_j_high real, energy_method text, co2_g_low real, "
             "co2_g real, co2_g_high real, co2_source text"
@@ -121,7 +121,7 @@ VIEWS: dict[ViewName, View] = {
     "errors": View(
         f"SELECT {_micros('at')}, query_id, call_site, function, model, row_number, input_digest, input_preview, "
         "error, tries FROM errors",
-        _schema(f"at time, {_WHO}, row_number int, input_digest text, input_preview text, error text, tries int"),
+        _schema(f"failed_at time, {_WHO}, row_number int, input_digest text, input_preview text, error text, tries int"),
         "ORDER BY id DESC",
     ),
     "stage_trace": View(

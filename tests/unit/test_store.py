@@ -131,7 +131,7 @@ def test_calls_are_newest_first_and_typed(store: Store) -> None:
     table = store.query("calls", limit=2)
     assert table.column("query_id").to_pylist() == ["q2", "q1"]
     assert table.column("key").to_pylist()[0] == key_of("2").hex()
-    assert table.column("at").to_pylist()[0].isoformat() == "2023-11-14T22:13:20.250000+00:00"
+    assert table.column("called_at").to_pylist()[0].isoformat() == "2023-11-14T22:13:20.250000+00:00"
     assert store.query("calls", query_id="q0").num_rows == 1
 
 
