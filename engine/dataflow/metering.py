@@ -69,8 +69,8 @@ class Meter:
 
     async def send(self, model: Model, request: Request, key: bytes, phase: Phase) -> Reply:
         """Reserve and call. A call that fails is settled and recorded here; one that is answered by :meth:`record`, which has
-        to follow without any waiting in between, once the answer is judged. A call that fails before anything was sent (there is no key, no model file, no slot in time) is no
-        call.
+        to follow without any waiting in between, once the answer is judged. A call that fails before anything was sent
+        (there is no key, no model file, no slot in time) is no call.
 
         Raises
         ------

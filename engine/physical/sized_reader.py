@@ -38,9 +38,8 @@ class SizedReader:
         parts = [self._reader.read_next_batch()]
         grain, grain_bytes = parts[0].num_rows, _size(parts[0])
         rows, size = grain, grain_bytes
-        while (
-            rows + grain <= self._most_rows and size + grain_bytes <= self._most_bytes
-        ):  # one more like the first fits
+        # As long as one more like the first fits.
+        while rows + grain <= self._most_rows and size + grain_bytes <= self._most_bytes:
             try:
                 parts.append(self._reader.read_next_batch())
             except StopIteration:

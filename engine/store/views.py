@@ -121,7 +121,9 @@ VIEWS: dict[ViewName, View] = {
     "errors": View(
         f"SELECT {_micros('at')}, query_id, call_site, function, model, row_number, input_digest, input_preview, "
         "error, tries FROM errors",
-        _schema(f"failed_at time, {_WHO}, row_number int, input_digest text, input_preview text, error text, tries int"),
+        _schema(
+            f"failed_at time, {_WHO}, row_number int, input_digest text, input_preview text, error text, tries int"
+        ),
         "ORDER BY id DESC",
     ),
     "stage_trace": View(

@@ -206,7 +206,7 @@ def test_the_ledger_says_which_row_and_how_often(shop: Shop) -> None:
     shop.con.register_model("mine", shop.model)
     shop.rows("SELECT id, LLM_COMPLETE('how many?', body, returns := 'INTEGER') AS n FROM t ORDER BY id")
     columns = "function, row_number, input_preview, tries, length(input_digest)"
-    ledger = shop.rows(f'SELECT {columns} FROM llm_errors() ORDER BY failed_at')
+    ledger = shop.rows(f"SELECT {columns} FROM llm_errors() ORDER BY failed_at")
     assert ledger == [
         ("LLM_COMPLETE", 4, "body 3.", 2, 32),  # a call and its retry
         ("LLM_COMPLETE", 6, "body 5.", 3, 32),  # an answer, and two asked for again
