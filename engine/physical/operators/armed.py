@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from ....udfs.spec import Emit
 from ...errors import DataError, ModelError
 from .asker import Asker
 from .call_stage import Armed
+from .line import Line
 
 
 class ArmedAsker:
@@ -24,16 +24,12 @@ class ArmedAsker:
 
     def __init__(self, askers: Sequence[Asker], armed: Armed) -> None:
         self._askers, self._armed, self._chooser = askers, armed, armed.chooser
-        self._waiting: deque[asyncio.Future[Assignment]] = deque()
+        self._line = Line(armed.chooser)
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:
         """See :class:`Asker`."""
         self._armed.questions.one()
-        # In line at once, not when the task begins: rows are compared in the order in which they come, in a rerun, too.
-        place: asyncio.Future[Assignment] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
-        self._move_on()
-        return self._answer(place, values, emit)
+        return self._answer(self._line.place(), values, emit)
 
     def settle(self) -> None:
         """See :class:`Asker`."""
@@ -44,12 +40,6 @@ class ArmedAsker:
         """See :class:`Asker`."""
         for asker in self._askers:
             await asker.close()
-
-    def _move_on(self) -> None:
-        while self._waiting and (assignment := self._chooser.assign()) is not None:
-            place = self._waiting.popleft()
-            if not place.cancelled():
-                place.set_result(assignment)
 
     async def _answer(self, place: asyncio.Future[Assignment], values: Sequence[Any], emit: Emit) -> Any:
         assignment = await place
@@ -78,7 +68,7 @@ class ArmedAsker:
             if isinstance(result, BaseException) and not isinstance(result, ModelError | DataError):
                 raise result
         self._chooser.learn(assignment, _answers(said))
-        self._move_on()
+        self._line.move_on()
         if isinstance(failed := said[assignment.serve], BaseException):
             raise failed
         return said[assignment.serve]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from ....udfs.spec import Emit
 from ...errors import DataError, InvalidAnswer, ModelError
 from .asker import Asker, StageAsker
 from .call_stage import CallStage, Merging, Way
+from .line import Line
 from .questions import key_of
 
 T = TypeVar("T")
@@ -86,22 +86,12 @@ class _Leader(_Alone):
 
     def __init__(self, ways: Ways, merging: Merging) -> None:
         super().__init__(ways, merging, 0)
-        self._waiting: deque[asyncio.Future[Assignment]] = deque()
+        self._line = Line(merging.chooser)
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:
         """See :class:`Asker`."""
         self._merging.questions.one()
-        # In line at once, not when the task begins: rows are compared in the order in which they come, in a rerun, too.
-        place: asyncio.Future[Assignment] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
-        self._move_on()
-        return self._answer(place, values, emit)
-
-    def _move_on(self) -> None:
-        while self._waiting and (assignment := self._merging.chooser.assign()) is not None:
-            place = self._waiting.popleft()
-            if not place.cancelled():
-                place.set_result(assignment)
+        return self._answer(self._line.place(), values, emit)
 
     async def _answer(self, place: asyncio.Future[Assignment], values: Sequence[Any], emit: Emit) -> Any:
         assignment = await place
@@ -123,7 +113,7 @@ class _Leader(_Alone):
             self._merging.see(arm, said[arm], said[0])
         self._merging.chooser.learn(assignment, said)
         self._merging.notes.update(_proofs(self._merging))
-        self._move_on()
+        self._line.move_on()
         if isinstance(failed := said[0][0], BaseException):
             raise failed
         return said[0][0]
