@@ -65,20 +65,31 @@ class ArmCosts:
     def of(self) -> Sequence[float]:
         """Per arm: US dollars a question, or seconds of service over questions answered at once."""
         if self._objective == "cost" and self.in_money:
-            return [(usd or 0.0) / max(1, self._rows) for usd in self._usd]
-        return [self._seconds(stage) for stage in self._stages]
+            return self._with_checks([(usd or 0.0) / max(1, self._rows) for usd in self._usd])
+        return self._with_checks([self._seconds(stage) for stage in self._stages])
 
     @property
     def usd(self) -> Mapping[int, float | None]:
         """Per arm: US dollars a question by its prompt and the price list; ``None``: no price is known."""
-        rows = max(1, self._rows)
-        return {arm: None if usd is None else usd / rows for arm, usd in enumerate(self._usd)} if self._rows else {}
+        if not self._rows:
+            return {}
+        known = self._with_checks([(usd or 0.0) / self._rows for usd in self._usd])
+        reference = self._usd[0]
+        unknown = [
+            u is None or (s.screened and reference is None) for u, s in zip(self._usd, self._stages, strict=True)
+        ]
+        return {arm: None if unknown[arm] else usd for arm, usd in enumerate(known)}
 
     @property
     def in_money(self) -> bool:
         """Whether the price of every arm is known, and of some is not nothing."""
         known = [usd for usd in self._usd if usd is not None]
         return len(known) == len(self._usd) and any(known)
+
+    def _with_checks(self, costs: Sequence[float]) -> list[float]:
+        """What is screened costs the reference, too, for the rows that it checks."""
+        shares = [0.0 if stage.screened is None else stage.screened.share for stage in self._stages]
+        return [cost + share * costs[0] for cost, share in zip(costs, shares, strict=True)]
 
     def _seconds(self, stage: CallStage) -> float:
         progress = stage.caller.progress

@@ -48,7 +48,8 @@ def _of_arms(stage: CallStage, armed: Armed, site: Site, thinned: str) -> Iterat
     """Arms are calls that a user could have written: what they take is kept as theirs, how they agree as the reference's."""
     for arm, made in enumerate(armed.stages, 1):
         taken = _sums(_blank(made, site.data, thinned), made, armed.chooser.asked[arm])
-        if taken.calls:
+        # The questions of a screen are those of the same model as an arm of its own, which tells of them.
+        if taken.calls and made.screened is None:
             yield taken
         tally = armed.chooser.tallies[arm]
         if tally.rows:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...optimizer.context import Context, Statistics
 from ...optimizer.cost.estimate import estimate
-from ...optimizer.cost.figure import Figure, joined
+from ...optimizer.cost.figure import Figure, guess, joined, total
 from ...optimizer.search.memo import MOST_SITES, ArmCost, Memo, Site
 from ...optimizer.search.point import Point
 from ...optimizer.search.policy import Policy
@@ -128,11 +128,26 @@ def _arms(
     stage: CallStage, rows: Sequence[Mapping[str, Any]], pool: ModelPool, statistics: Statistics
 ) -> Iterator[ArmFigures]:
     same = Figure(1.0, "", 1.0, 1.0)
-    yield _figures(stage, str(stage.call.options["model"]), same, rows, pool, statistics)
+    reference = _figures(stage, str(stage.call.options["model"]), same, rows, pool, statistics)
+    yield reference
     if stage.armed is not None:
         for name, made in zip(stage.armed.names[1:], stage.armed.stages, strict=True):
             agreement = statistics.agreement(replace(stage.call, arms=None), name)
-            yield _figures(made, name, agreement, rows, pool, statistics)
+            figures = _figures(made, name, agreement, rows, pool, statistics)
+            yield figures if made.screened is None else _checked(figures, reference, made, statistics)
+
+
+def _checked(screen: ArmFigures, reference: ArmFigures, stage: CallStage, statistics: Statistics) -> ArmFigures:
+    """The screen's figures, and the reference's for the rows that the screen keeps."""
+    kept = statistics.selectivity(replace(stage.call, arms=None)) or guess(
+        0.5, "prior: half of the rows are checked", 2.0
+    )
+
+    def both(mine: Figure | None, theirs: Figure | None) -> Figure | None:
+        return None if mine is None or theirs is None else total((mine, theirs.times(kept)))
+
+    money, seconds = both(screen.money, reference.money), both(screen.seconds, reference.seconds)
+    return replace(screen, money=money, seconds=seconds)
 
 
 def _figures(

@@ -21,7 +21,7 @@ from .arm_costs import ArmCosts, Questions
 from .arranged import Arranged
 from .batch_size import BatchSize
 from .merged_groups import MergedGroups
-from .operators.call_stage import Armed, CallStage
+from .operators.call_stage import Armed, CallStage, Screened
 from .operators.reorder import Prefixes
 from .prefix_order import Grant
 from .row_fates import Batching, NeverInvalid
@@ -127,7 +127,9 @@ class Stages:
         model, spec = self._models.open(made.options["model"])
         caller = self._caller(made, model, spec, arm.name)
         batching = self._batching(made, model, spec, caller, arm.name)
-        return CallStage(made, make_task(made, model), parse_type(call.output.type), caller, batching=batching)
+        screened = Screened() if arm.checked else None
+        kind = parse_type(call.output.type)
+        return CallStage(made, make_task(made, model), kind, caller, batching=batching, screened=screened)
 
     def _caller(self, call: SemanticCall, model: Model, spec: ModelSpec, arm: str = "") -> Caller:
         cache = bool(call.options["cache"])

@@ -52,10 +52,12 @@ class Arm:
     Parameters
     ----------
     name : for people: ``small``, ``small, 8 rows a prompt``. options : those that differ.
+    checked : only its FALSE counts; the reference is asked about the other rows.
     """
 
     name: str
     options: Mapping[str, Any] = field(hash=False)
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,3 +170,45 @@ def test_answers_of_the_reference_that_are_paid_for_are_used(con: anserdb.Connec
     con.sql("SET llm_min_quality = 0.9")
     assert rows(con) == reference
     assert float(server.bill.usd - spent) < 0.1 * float(spent)  # what was compared
+
+
+RARE = "SELECT id FROM t WHERE LLM_FILTER('is a rare bird', body)"
+
+
+def rare(missed: float, invented: float) -> Callable[[dict[str, Any]], Any]:
+    """One row in 12 is TRUE; the good model misses some of these, and keeps some of the others."""
+
+    def answer(body: dict[str, Any]) -> Any:
+        text, model = user_text(body), body["model"]
+        choices = asked_choices(body)
+        if not choices:
+            return scripted_answer(body, 0)
+        kept = chance(text, "truth") < 1 / 12
+        if model != "dear" and chance(text, model) < (missed if kept else invented):
+            kept = not kept
+        return {name: -0.01 if (name == "Yes") == kept else -6.0 for name in choices}
+
+    return answer
+
+
+@pytest.mark.parametrize("server_answers", [rare(0.0, 0.2)])
+def test_a_screen_saves_what_the_reference_need_not_see(server_answers: Any, tmp_path: Path) -> None:
+    dear, good = Profile("dear", price_in=10.0, price_out=40.0), Profile("good", price_in=0.2, price_out=0.8)
+    with (
+        LoopbackServer(dear, good, answer=server_answers) as server,
+        anserdb.connect(store=tmp_path / "s.anser", llm_model="dear", llm_concurrency=32) as con,
+    ):
+        for name, price in (("dear", 10.0), ("good", 0.2)):
+            con.sql(
+                f"CREATE MODEL {name} USING openai (model '{name}', base_url '{server.base_url}', "
+                f"price_in {price}, price_out {4 * price})"
+            )
+        con.sql("CREATE TABLE t AS SELECT i AS id, 'item number ' || i AS body FROM range(1500) r(i)")
+        con.sql("SET llm_cache = false")
+        reference = rows(con, RARE)
+        spent = server.bill.usd
+        con.sql("SET llm_min_quality = 0.95")
+        assert sorted(rows(con, RARE)) == sorted(reference)
+        assert float(server.bill.usd - spent) < 0.6 * float(spent)
+        (explained,) = con.sql(f"EXPLAIN ANALYZE {RARE}").fetchall()
+        assert "arm good, kept rows checked by dear: serves" in explained[-1]

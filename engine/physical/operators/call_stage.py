@@ -91,6 +91,19 @@ class Part:
     group: Callable[[], Merging]
 
 
+@dataclass(slots=True)
+class Screened:
+    """How many rows the screen was asked about, and how many of them were to be checked."""
+
+    asked: int = 0
+    kept: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of rows that are checked; one half before any was seen."""
+        return (self.kept + 1) / (self.asked + 2)
+
+
 @dataclass(frozen=True, slots=True)
 class CallStage:
     """A semantic call ready to run.
@@ -103,6 +116,7 @@ class CallStage:
     aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
     batching : how rows share prompts; ``None``: each has its own.
     armed : other stages that may answer in its place; ``None``: there are none.
+    screened : it is an arm of which only FALSE counts (``Arm.checked``), and what came of that so far.
     merged : its part in a group of calls that one prompt may answer; ``None``: it is in none.
     """
 
@@ -113,6 +127,7 @@ class CallStage:
     aggregate: bool = False
     batching: Batching | None = None
     armed: Armed | None = None
+    screened: Screened | None = None
     merged: Part | None = None
 
     @property

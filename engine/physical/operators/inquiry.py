@@ -13,6 +13,7 @@ from .answers import Answers, Rows
 from .armed import ArmedAsker
 from .asker import Asker, StageAsker
 from .call_stage import CallStage
+from .checked import CheckedAsker
 from .leaving import Leaving
 from .merged import merged_asker
 
@@ -88,7 +89,11 @@ class CallInquiry:
         if armed is None:
             return reference
         # That nobody is there to answer for an arm is no reason to end: the reference may.
-        return ArmedAsker([reference, *(asker(arm, _let_be) for arm in armed.stages)], armed)
+        arms: list[Asker] = [asker(arm, _let_be) for arm in armed.stages]
+        for place, stage in enumerate(armed.stages):
+            if stage.screened is not None:
+                arms[place] = CheckedAsker(arms[place], reference, stage.screened)
+        return ArmedAsker([reference, *arms], armed)
 
     def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
         """See :class:`Inquiry`."""
