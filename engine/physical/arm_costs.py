@@ -64,9 +64,13 @@ class ArmCosts:
 
     def of(self) -> Sequence[float]:
         """Per arm: US dollars a question, or seconds of service over questions answered at once."""
+        return self._with_checks(self.beside())
+
+    def beside(self) -> list[float]:
+        """The same where the reference is asked anyway, so that a check costs nothing more."""
         if self._objective == "cost" and self.in_money:
-            return self._with_checks([(usd or 0.0) / max(1, self._rows) for usd in self._usd])
-        return self._with_checks([self._seconds(stage) for stage in self._stages])
+            return [(usd or 0.0) / max(1, self._rows) for usd in self._usd]
+        return [self._seconds(stage) for stage in self._stages]
 
     @property
     def usd(self) -> Mapping[int, float | None]:

@@ -106,6 +106,7 @@ class Stages:
             costs.of,
             room=partial(loss.room, reference.call.site),
             took=partial(loss.take, reference.call.site),
+            beside=costs.beside,
             rows=questions.expected,
             boolean=reference.type.kind == "boolean",
             levels=loss.levels,

@@ -44,7 +44,7 @@ def merged_calls(plan: Plan, context: Context) -> Plan | None:
     Each answer is read and checked by its own task, and one that is not usable is asked for alone.
     Wrong for: calls with a selective filter between them: most rows are then asked what nobody reads. The two plans are compared
     in tokens: instructions and answers of all for every row, and the input once, or each for the rows it sees. Under guards that
-    differ; ``examples``, which show one task's answer; ``batch_rows``.
+    differ; ``examples``, which show one task's answer; ``batch_rows``. Nor for conditions that another model may screen.
     """
     if context.policy.objective == "quality":
         return None
@@ -124,11 +124,16 @@ def _sites(nodes: Sequence[Plan], context: Context) -> Iterator[_Site]:
     for node in nodes:
         if isinstance(node, Filter):
             reach *= _share(node, known, context)
-        if isinstance(node, Call) and (request := _request(node.call)) is not None:
+        if isinstance(node, Call) and not _screened(node.call) and (request := _request(node.call)) is not None:
             arguments = tuple(same.get(a, a) for a in node.call.arguments)
             guard = None if node.call.guard is None else same.get(node.call.guard, node.call.guard)
             call = replace(node.call, arguments=arguments, guard=guard)
             yield _Site(call, reach, request, *_expected(node.call, request, context))
+
+
+def _screened(call: SemanticCall) -> bool:
+    """Whether another model may screen a condition, which saves more than a prompt that it shares."""
+    return call.arms is not None and any(arm.checked for arm in call.arms.arms)
 
 
 def _share(node: Filter, known: dict[str, SemanticCall], context: Context) -> float:
@@ -214,7 +219,12 @@ def _merge(group: Sequence[_Site], sites: int, context: Context) -> Merge:
     models = (own, *(name for name in context.candidates if name.casefold() != own.casefold()))
     one = [Arm(f"{name}, {ONE_PROMPT}", {"model": name}) for name in models]
     # Neither prompts nor options of arms depend on more of a call than its group has in common.
-    alone = [arm for kind in kinds().values() for arm in kind(group[0].call, context) if _worth(arm, group)]
+    alone = [
+        arm
+        for kind in kinds().values()
+        for arm in kind(group[0].call, context)
+        if not arm.checked and _worth(arm, group)
+    ]
     together = (*(True for _ in one), *(False for _ in alone))
     objective: Literal["cost", "time"] = "time" if context.policy.objective == "time" else "cost"
     reach = tuple(site.reach / group[0].reach for site in group)

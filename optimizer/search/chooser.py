@@ -100,6 +100,7 @@ class Chooser:
     Parameters
     ----------
     arms : how many, the reference (0) included. costs : see :data:`Costs`.
+    beside : the same where the reference is asked anyway, which an arm may ask, too; ``None``: no arm does.
     room : how much disagreement is allowed now. took : told how much of it a decision uses.
     rows : how many are expected by now; ``None``: nobody knows. boolean : answers are TRUE or not, and TRUE keeps the row.
     compares : nothing is to be decided: every row is for all arms.
@@ -112,6 +113,7 @@ class Chooser:
     costs: Costs
     room: Callable[[], float]
     took: Callable[[float], None]
+    beside: Costs | None = None
     rows: Callable[[], float | None] = lambda: None
     boolean: bool = False
     compares: bool = False
@@ -331,8 +333,9 @@ class Chooser:
         return tally.rows if math.isinf(rows) else rows * (1 - tally.certified.share(self._room))
 
     def _affordable(self, best: int, costs: Sequence[float]) -> int:
-        a_row = sum(costs[arm] for arm in self._living())
-        spent = sum(self.asked[arm] * costs[arm] for arm in self.tallies)
+        beside = costs if self.beside is None else self.beside()
+        a_row = sum(beside[arm] for arm in self._living())
+        spent = sum(self.asked[arm] * beside[arm] for arm in self.tallies)
         # An arm that has won pays for the search for a cheaper one out of what it will save.
         saved = PAYS_SHARE * (costs[0] - costs[best]) * self._left()
         allowed = self.explore * costs[0] * (self.seen + self._left()) + saved
