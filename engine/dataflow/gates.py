@@ -141,13 +141,14 @@ class CallGate:
 class CallTurn(Job):
     """The ``Turn`` of one attempt of a call."""
 
-    __slots__ = ("_gate", "_origin", "_outcome", "_waiter", "endpoint")
+    __slots__ = ("_ended", "_gate", "_origin", "_outcome", "_waiter", "endpoint")
 
     def __init__(self, gate: CallGate, lane: BalancedLane, origin: Origin, tokens: int, *, spare: bool) -> None:
         super().__init__(lane, LAST if spare else origin.rank, tokens, tokens)
         self._gate, self._origin = gate, origin
         self._outcome: Outcome = "error"
         self._waiter: asyncio.Future[None] | None = None
+        self._ended: float | None = None
         self.endpoint = 0
 
     @property
@@ -192,7 +193,7 @@ class CallTurn(Job):
 
     def answered(self, tokens: int) -> None:
         """There is an answer."""
-        self._outcome = "ok"
+        self._outcome, self._ended = "ok", self._gate.dispatcher.clock.now()
         self.used = tokens
         self._there.device.slots.succeeded()
         self._somebody_there()
@@ -226,7 +227,7 @@ class CallTurn(Job):
     def leave(self) -> None:
         """Free what it held, learn from it, and write it down."""
         gate, origin, place = self._gate, self._origin, self._there
-        ended = gate.dispatcher.clock.now()
+        ended = gate.dispatcher.clock.now() if self._ended is None else self._ended
         seconds = ended - self.started
         if self._outcome == "ok":
             place.calibration.observe(self.used, seconds)

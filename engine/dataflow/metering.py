@@ -81,6 +81,7 @@ class Meter:
         progress.calibration += phase == "calibrate"
         progress.in_flight += 1
         with counted() as sendings:
+            sendings.held = []
             share = self._share() if self._counts else None
             gone = self._leaves(sendings, share)
             started = time.perf_counter()
@@ -102,9 +103,17 @@ class Meter:
     def record(
         self, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None, error: str | None = None
     ) -> Saving:
-        """Keep the record of an answered call, and its answer."""
+        """Keep the record of an answered call, and its answer. The call holds its slots until that is durable."""
         assert self._last is not None, "nothing was sent"
         ticket, self._last = self._last, None
+        saving = self._recorded(ticket, key, phase, reply, outcome, answer, error)
+        saving.after = ticket[5].release
+        return saving
+
+    def _recorded(
+        self, ticket: _Ticket, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None,
+        error: str | None,
+    ) -> Saving:  # fmt: skip
         _, _, _, _, share, sendings, started = ticket
         if self._budget.weighs or sendings.discarded:
             self._settle(_Call(*ticket), Spending(cost_usd(self._spec, reply.usage).usd, _total(reply.usage)))
@@ -194,6 +203,7 @@ class Meter:
     async def _unanswered(self, error: BaseException, call: _Call) -> None:
         sendings = call.sendings
         if self._tells and not sendings.count and not sendings.discarded:
+            sendings.release()
             self._unsent(error, call)
             return
         now, left = time.perf_counter(), sendings.last if sendings.count else call.started
@@ -207,7 +217,9 @@ class Meter:
             endpoint=sendings.endpoint or self._endpoint,
             discarded=isinstance(error, STOPPED),
         )
-        await self._failed(error, call, took).durable()
+        saving = self._failed(error, call, took)
+        saving.after = sendings.release
+        await saving.durable()
 
     def _unsent(self, error: BaseException, call: _Call) -> None:
         """Forget a call that never was."""

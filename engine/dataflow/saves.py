@@ -14,14 +14,20 @@ Deliver = Callable[["list[Saving]", BaseException | None], None]
 
 
 class Saving:
-    """A record and its answer on their way into the store, which one asker waits for."""
+    """A record and its answer on their way into the store, which one asker waits for.
 
-    __slots__ = ("_waiter", "answer", "done", "error", "record")
+    Attributes
+    ----------
+    after : called when it is done, before the asker goes on.
+    """
+
+    __slots__ = ("_waiter", "after", "answer", "done", "error", "record")
 
     def __init__(self, record: Recorded, answer: bytes | None) -> None:
         self.record, self.answer = record, answer
         self.done = False
         self.error: BaseException | None = None
+        self.after: Callable[[], object] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     async def ended(self) -> None:
@@ -48,6 +54,8 @@ class Saving:
     def end(self, error: BaseException | None) -> None:
         """The store has it, or refused it."""
         self.done, self.error = True, error
+        if self.after is not None:
+            self.after()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from anserdb.engine.dataflow import flights
 from anserdb.engine.dataflow.caller import Caller
+from anserdb.engine.dataflow.clock import LoopClock
+from anserdb.engine.dataflow.gates import Gates
 from anserdb.engine.dataflow.replies import decode, encode
 from anserdb.engine.dataflow.run import QueryRun
-from anserdb.engine.errors import BudgetExceeded, InvalidAnswer, ModelError, ModelUnavailable, ProgrammingError
+from anserdb.engine.errors import (
+    BudgetExceeded,
+    InterfaceError,
+    InvalidAnswer,
+    ModelError,
+    ModelUnavailable,
+    ProgrammingError,
+)
 from anserdb.engine.store import Store
 from anserdb.udfs.models.base import Embed, Generate, ModelSpec, Reply, Request, Usage
 from anserdb.udfs.models.scripted import ScriptedModel
+from anserdb.udfs.models.wrap.gate import Limits
+from anserdb.udfs.models.wrap.limited import Limited
 from tests.support.runtime import SPEC, new_run, shouter, strangers, take, until
 
 ASK = Generate("shout", "hello", max_tokens=20)
@@ -315,3 +327,41 @@ async def test_a_closed_store_fails_the_question_and_strands_nobody(store: Store
     outcomes = await asyncio.gather(caller(ASK, take), caller(ASK, take), return_exceptions=True)
     assert all("store is closed" in str(outcome) for outcome in outcomes)
     assert not strangers()
+
+
+async def test_a_slot_is_held_until_the_answer_is_durable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A kill then costs no more calls than were in flight.
+    written: Future[Any] = Future()
+    save_all, batches = store.save_all, []
+
+    def held(batch: Any, ttl_s: float | None) -> Future[Any]:
+        batches.append(batch)
+        return written if len(batches) == 1 else save_all(batch, ttl_s)
+
+    monkeypatch.setattr(store, "save_all", held)
+    model = Limited(shouter(), Gates(LoopClock()).open(Limits("here", "m", 1)))
+    caller = caller_of(new_run(store), model)
+    first = asyncio.ensure_future(caller(ASK, take))
+    second = asyncio.ensure_future(caller(Generate("shout", "other", max_tokens=20), take))
+    await until(lambda: bool(batches))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (model.in_flight, caller.progress.calls, len(batches)) == (1, 2, 1)
+    assert not first.done()
+    assert not second.done()
+    written.set_result(None)
+    assert await first == "HELLO"
+    assert await second == "OTHER"
+    assert model.in_flight == 0
+
+
+async def test_a_slot_is_free_again_after_an_answer_that_cannot_be_kept(store: Store) -> None:
+    model = Limited(shouter(("hello", "invalid")), Gates(LoopClock()).open(Limits("here", "m", 1)))
+    caller = caller_of(new_run(store), model)
+    with pytest.raises(InvalidAnswer):
+        await caller(ASK, take)
+    assert model.in_flight == 0
+    store.close()
+    with pytest.raises(InterfaceError):
+        await caller_of(new_run(store), model, cache=False)(Generate("shout", "other", max_tokens=20), take)
+    assert model.in_flight == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from anserdb.udfs.models.base import Usage
-from anserdb.udfs.models.sending import Sendings, answered, attempt, counted, not_sent, sent
+from anserdb.udfs.models.sending import Sendings, answered, attempt, counted, not_sent, over, sent
 
 
 def test_the_loser_of_a_race_is_no_retry_and_leaves_no_tokens() -> None:
@@ -68,3 +68,24 @@ def test_without_books_nothing_is_counted() -> None:
         alone.discard("nobody pays")
     assert alone.count == 1
     assert not alone.discarded
+
+
+def test_what_answered_requests_hold_is_given_back_when_the_answer_is_kept() -> None:
+    given_back: list[str] = []
+    with counted() as call:
+        call.held = []
+        with attempt():
+            over(lambda: given_back.append("inner"))
+        over(lambda: given_back.append("outer"))
+    assert not given_back
+    call.release()
+    call.release()
+    assert given_back == ["inner", "outer"]
+
+
+def test_where_nobody_keeps_answers_nothing_is_held() -> None:
+    given_back: list[str] = []
+    over(lambda: given_back.append("alone"))
+    with counted():
+        over(lambda: given_back.append("only counted"))
+    assert given_back == ["alone", "only counted"]

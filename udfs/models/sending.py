@@ -14,6 +14,9 @@ A wrapper that sends one question several times at once (hedging, a race of endp
 
 What was discarded gets a record of its own, marked so, and is no retry: a server's count of requests stays the sum of
 ``1 + retries`` over all records. Tokens that a discarded attempt is told of until the record is written are in it.
+
+A request that was answered holds its slot until the answer is kept (:func:`over`): what a sudden death can make us pay for
+twice is then never more than what may be in flight.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ class Sendings:
     endpoint : where the last one went, if whoever sent it said so.
     discarded : of a call, the attempts at it that were for nothing. why : of such an attempt.
     began : called when the first one leaves, to note what is measured from then on.
+    held : of a call whose answer is going to be kept, how to give back what its requests go on holding until then;
+        ``None``: nobody keeps it, so they hold nothing. Who sets this calls :meth:`release`, however the call ends.
     """
 
     # Defaults of the class, and no slots: every call makes one of these, and sets three or four.
@@ -49,6 +54,7 @@ class Sendings:
     discarded: Sequence[Sendings] = ()
     why: str = ""
     began: Callable[[], object] | None = None
+    held: list[Callable[[], object]] | None = None
     _parent: Sendings | None = None
     _before: tuple[float, str] = (0.0, "")
     _token: Token[Sendings | None]
@@ -94,10 +100,22 @@ class Sendings:
             return
         self.why = why
         self._parent.forget(self)
-        call = self._parent
+        call = self.call
+        call.discarded = (*call.discarded, self)
+
+    @property
+    def call(self) -> Sendings:
+        """That of the whole call."""
+        call = self
         while call._parent is not None:
             call = call._parent
-        call.discarded = (*call.discarded, self)
+        return call
+
+    def release(self) -> None:
+        """The answer is kept, or there is none to keep."""
+        held, self.held = self.held, None
+        for give_back in held or ():
+            give_back()
 
     def forget(self, attempt: Sendings) -> None:
         """An attempt's requests are no longer this one's."""
@@ -160,3 +178,17 @@ def not_sent() -> None:
     """The last one did not leave after all: nobody took the connection."""
     if (sendings := _SENDINGS.get()) is not None:
         sendings.not_sent()
+
+
+def over(give_back: Callable[[], object]) -> None:
+    """A request was answered and is over: give back what it holds, once the answer is kept.
+
+    A wrapper that asks again on account of an answer must not let its requests pass here: the second would wait for what the
+    first one holds.
+    """
+    sendings = _SENDINGS.get()
+    held = None if sendings is None else sendings.call.held
+    if held is None:
+        give_back()
+    else:
+        held.append(give_back)

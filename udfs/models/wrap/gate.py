@@ -67,7 +67,7 @@ class Turn(Protocol):
         ...
 
     def leave(self) -> None:
-        """The call is over, however it ended."""
+        """The call is over, however it ended, and its answer, if there is one, is kept."""
         ...
 
 

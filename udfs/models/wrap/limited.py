@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 from ....engine.errors import Interrupted, ModelError, ModelUnavailable, RateLimited
 from ..base import Capabilities, Embed, Generate, Model, Reply, Request
+from ..sending import over
 from ..unavailable import all_failed, causes_of
 from .attempt_timeout import attempt
 from .gate import Gate, Turn
@@ -98,15 +99,19 @@ class Limited(Wrapper):
             used = reply.usage
             known = used.tokens_in is not None
             turn.answered((used.tokens_in or 0) + (used.tokens_out or 0) if known else estimate_tokens(request))
-            return reply
         except RateLimited as error:
             turn.refused(error.retry_after_s)
+            turn.leave()
             raise
         except ModelError as error:
             turn.failed(error)
-            raise
-        finally:
             turn.leave()
+            raise
+        except BaseException:
+            turn.leave()
+            raise
+        over(turn.leave)
+        return reply
 
 
 def estimate_tokens(request: Request) -> int:
