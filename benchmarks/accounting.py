@@ -57,10 +57,10 @@ class _AnswersOnly:
     def save_all(self, saved: Sequence[tuple[_Answer, bytes | None]], ttl_s: float | None = None) -> Future[None]:
         """The answers, in one transaction."""
         del ttl_s
-        rows = [(one.key, one.model, one.function, answer, 0.0, 0.0) for one, answer in saved]
+        rows = [(one.key, one.model, one.function, answer or b"", 0.0, 0.0) for one, answer in saved]
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(INSERT_ANSWER, rows)
+            INSERT_ANSWER.rows(connection, rows, 0.0)
 
         return self._store.submit(work)
 

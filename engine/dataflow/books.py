@@ -7,19 +7,21 @@ out for all that are written together, or when somebody reads. Any other call is
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...udfs.models.base import ModelSpec, Reply, Usage
 from ...udfs.models.energy import Energy
 from ...udfs.models.prices import DECLARED, LOCAL, UNKNOWN, Cost, cost_usd, terms
 from ..store.records import CallRecord, Outcome, Phase
-from ..store.tariffs import CACHED, COUNTED, IN, OUT, RETRIES, SECONDS, USD, CallLine, Tariff
+from ..store.tariffs import CACHED, COUNTED, IN, OUT, SECONDS, USD, CallLine, Tariff
 from .energy_meter import EnergyMeter
 from .progress import SiteProgress
 from .run import QueryRun
 from .saves import Saving
 
 SHOWN_CHARS = 500
+MOST_LISTED = 10_000
 
 
 class Took(NamedTuple):
@@ -54,6 +56,7 @@ class Books:
         self._flat = 0.0 if self._terms.source == LOCAL else None
         self._by_table = self._terms.source not in (DECLARED, LOCAL, UNKNOWN)
         self._tariffs: dict[str | None, Tariff] = {}
+        self._listed: dict[tuple[int | None, ...], float | None] = {}
         self._new: list[CallLine] = []
 
     def add(
@@ -67,7 +70,7 @@ class Books:
         counted : what a counter of this machine counted; ``None``: there is none. The others: see :class:`Took`.
         """
         usage = reply.usage
-        usd = cost_usd(self._spec, usage).usd if self._by_table else self._flat
+        usd = self._by_list(usage) if self._by_table else self._flat
         line: CallLine = (
             self._tariffs.get(endpoint) or self._tariff(endpoint), time.time(), phase, key, usage.tokens_in,
             usage.tokens_out, usage.tokens_cached, reply.seconds, queued, reply.retries, usd, counted,
@@ -75,7 +78,16 @@ class Books:
         if not self._new:
             self._run.saves.before(self._tally)
         self._new.append(line)
-        return self._run.saves.save(line, answer)
+        return self._run.saves.save(line, answer, reply.seconds)
+
+    def _by_list(self, usage: Usage) -> float | None:
+        """What a price list says. Calls of one site have few different lengths, and a list takes its time."""
+        tokens = usage.tokens_in, usage.tokens_out, usage.tokens_cached
+        if tokens not in self._listed:
+            if len(self._listed) >= MOST_LISTED:
+                self._listed.clear()
+            self._listed[tokens] = cost_usd(self._spec, usage).usd
+        return self._listed[tokens]
 
     def _tariff(self, endpoint: str | None) -> Tariff:
         site, held, rates = self._progress, self._terms, self._rates
@@ -89,14 +101,16 @@ class Books:
     def _tally(self) -> None:
         """Count what :meth:`add` has taken since the last time."""
         lines, self._new = self._new, []
-        site, told = self._progress, [line for line in lines if line[IN] is not None]
-        read, written = sum([line[IN] or 0 for line in lines]), sum([line[OUT] or 0 for line in lines])
+        site, told = self._progress, lines
         site.moments.add(lines)
+        _, _, _, _, ins, outs, *_, retries, _, _ = zip(*lines, strict=True)
+        site.retries += sum(retries)
+        site.model_seconds += sum([line[SECONDS] for line in lines])
+        read, written = _known(ins), _known(outs)
         site.tokens_in += read
         site.tokens_out += written
-        site.retries += sum([line[RETRIES] for line in lines])
-        site.model_seconds += sum([line[SECONDS] for line in lines])
-        if len(told) < len(lines):
+        if None in ins:
+            told = [line for line in lines if line[IN] is not None]
             read, written = sum([line[IN] or 0 for line in told]), sum([line[OUT] or 0 for line in told])
         cached = sum([min(line[IN] or 0, line[CACHED] or 0) for line in told])
         self._tally_money(lines, told, (read, written, cached))
@@ -171,3 +185,8 @@ class Books:
             co2_g=None if joules is None else self._carbon.grams(joules), co2_source=self._carbon.source,
         )  # fmt: skip
         return self._run.saves.save(record, answer)
+
+
+def _known(counts: Sequence[int | None]) -> int:
+    """Their sum, as far as they are known."""
+    return sum(filter(None, counts))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ...udfs.models.base import Generate, JsonAnswer, Model, ModelSpec, Reply, Request, Usage
 from ...udfs.models.prices import cost_usd, estimate_usd
 from ...udfs.models.registry import address, backends
-from ...udfs.models.sending import Sendings, counted
+from ...udfs.models.sending import Sendings
 from ...udfs.models.tries import set_tries, tries_of
 from ..errors import BudgetExceeded, InvalidAnswer
 from ..store.records import Outcome, Phase
@@ -30,20 +29,38 @@ STOPPED = (BudgetExceeded, asyncio.CancelledError)
 """Nobody waited for the answer any more."""
 
 
-class _Call(NamedTuple):
-    """A call under way."""
+class _Call(Sendings):
+    """A call under way, and the requests that it has sent.
 
-    request: Request
-    key: bytes
-    phase: Phase
-    most: Spending
-    share: Share | None
-    sendings: Sendings
-    started: float
+    Parameters
+    ----------
+    request, key, phase : what is asked. most : what is reserved for it.
+    progress : where it waits until it leaves; ``None``: its model does not tell when.
+    share : of a counter, if there is one.
+    """
 
+    held = ()
 
-_Ticket = tuple[Request, bytes, Phase, Spending, Share | None, Sendings, float]
-"""The same of a call that was answered: as a plain tuple, for of these there are many."""
+    def __init__(
+        self, request: Request, key: bytes, phase: Phase, most: Spending, progress: SiteProgress | None, share: Share | None
+    ) -> None:  # fmt: skip
+        self.request, self.key, self.phase, self.most, self.share = request, key, phase, most, share
+        self._waits = progress
+        if progress is not None:
+            progress.waiting += 1
+        self.started = time.perf_counter()
+
+    def began(self) -> None:
+        """See :class:`Sendings`."""
+        self.waits_no_more()
+        if self.share is not None:
+            self.share.begin()
+
+    def waits_no_more(self) -> None:
+        """It has left, or never will. Idempotent."""
+        if self._waits is not None:
+            self._waits.waiting -= 1
+            self._waits = None
 
 
 class Meter:
@@ -65,7 +82,7 @@ class Meter:
         self._counts = self._energy.counts
         self._endpoint = address(spec)
         # Of the reply that `send` gave last: who awaits that goes on at once, so it is theirs when they come with it.
-        self._last: _Ticket | None = None
+        self._last: _Call | None = None
 
     async def send(self, model: Model, request: Request, key: bytes, phase: Phase) -> Reply:
         """Reserve and call. A call that fails is settled and recorded here; one that is answered by :meth:`record`, which has
@@ -80,50 +97,42 @@ class Meter:
         progress.calls += 1
         progress.calibration += phase == "calibrate"
         progress.in_flight += 1
-        with counted() as sendings:
-            sendings.held = []
-            share = self._share() if self._counts else None
-            gone = self._leaves(sendings, share)
-            started = time.perf_counter()
+        share = self._share() if self._counts else None
+        with _Call(request, key, phase, most, progress if self._tells else None, share) as call:
             try:
                 reply = await (model.call(request) if self._timeless else self._in_time(model, request))
             except (Exception, asyncio.CancelledError) as error:
-                await self._unanswered(error, _Call(request, key, phase, most, share, sendings, started))
+                await self._unanswered(error, call)
                 raise
             finally:
                 progress.in_flight -= 1
-                gone()
+                call.waits_no_more()
                 if share is not None:
                     share.end()
-        if sendings.count and reply.retries != sendings.count - 1:
-            reply = replace(reply, retries=sendings.count - 1)
-        self._last = (request, key, phase, most, share, sendings, started)
+        if call.count and reply.retries != call.count - 1:
+            reply = replace(reply, retries=call.count - 1)
+        self._last = call
         return reply
 
     def record(
         self, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None, error: str | None = None
     ) -> Saving:
         """Keep the record of an answered call, and its answer. The call holds its slots until that is durable."""
-        assert self._last is not None, "nothing was sent"
-        ticket, self._last = self._last, None
-        saving = self._recorded(ticket, key, phase, reply, outcome, answer, error)
-        saving.after = ticket[5].release
-        return saving
-
-    def _recorded(
-        self, ticket: _Ticket, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None,
-        error: str | None,
-    ) -> Saving:  # fmt: skip
-        _, _, _, _, share, sendings, started = ticket
-        if self._budget.weighs or sendings.discarded:
-            self._settle(_Call(*ticket), Spending(cost_usd(self._spec, reply.usage).usd, _total(reply.usage)))
-        queued = sendings.last - started if sendings.count else None
-        endpoint = sendings.endpoint or self._endpoint
+        call, self._last = self._last, None
+        assert call is not None, "nothing was sent"
+        if self._budget.weighs or call.discarded:
+            self._settle(call, Spending(cost_usd(self._spec, reply.usage).usd, _total(reply.usage)))
+        queued = call.last - call.started if call.count else None
+        endpoint, share = call.endpoint or self._endpoint, call.share
         if outcome != "ok":
-            return self._useless(_Call(*ticket), reply, outcome, queued, endpoint, error)
-        if share is not None and answer is not None:
-            answer = with_energy(answer, self._energy.of_share(share).mid)
-        return self._books.add(key, phase, reply, queued, endpoint, None if share is None else share.amount, answer)
+            saving = self._useless(call, reply, outcome, queued, endpoint, error)
+        else:
+            if share is not None and answer is not None:
+                answer = with_energy(answer, self._energy.of_share(share).mid)
+            counted = None if share is None else share.amount
+            saving = self._books.add(key, phase, reply, queued, endpoint, counted, answer)
+        saving.after = call.release
+        return saving
 
     def reused(self, usage: Usage, answer: bytes) -> None:
         """An answer was found: nothing is paid, and what is not is noted.
@@ -154,26 +163,6 @@ class Meter:
             share.begin()
         return share
 
-    def _leaves(self, sendings: Sendings, share: Share | None) -> Callable[[], None]:
-        """Note when the call leaves for the model; until then it waits. What is given back ends the wait, left or not."""
-        if not self._tells:
-            return _nothing
-        progress, waits = self._progress, True
-        progress.waiting += 1
-
-        def gone() -> None:
-            nonlocal waits
-            progress.waiting -= waits
-            waits = False
-
-        def began() -> None:
-            gone()
-            if share is not None:
-                share.begin()
-
-        sendings.began = began
-        return gone
-
     async def _in_time(self, model: Model, request: Request) -> Reply:
         left = self._budget.seconds_left()
         limit = asyncio.timeout(left)
@@ -201,24 +190,23 @@ class Meter:
         return self._books.save(call.key, call.phase, outcome, reply.usage, took, error, None)
 
     async def _unanswered(self, error: BaseException, call: _Call) -> None:
-        sendings = call.sendings
-        if self._tells and not sendings.count and not sendings.discarded:
-            sendings.release()
+        if self._tells and not call.count and not call.discarded:
+            call.release()
             self._unsent(error, call)
             return
-        now, left = time.perf_counter(), sendings.last if sendings.count else call.started
-        usage = sendings.usage
+        now, left = time.perf_counter(), call.last if call.count else call.started
+        usage = call.usage
         took = Took(
             seconds=now - left,
-            queued=left - call.started if sendings.count else None,
-            retries=max(0, sendings.count - 1) if self._tells else tries_of(error) - 1,
+            queued=left - call.started if call.count else None,
+            retries=max(0, call.count - 1) if self._tells else tries_of(error) - 1,
             cost=cost_usd(self._spec, usage),  # without tokens known only where nothing costs anything
             energy=self._energy.unanswered(CutOff(call.request, error, now - left), usage, call.share),
-            endpoint=sendings.endpoint or self._endpoint,
+            endpoint=call.endpoint or self._endpoint,
             discarded=isinstance(error, STOPPED),
         )
         saving = self._failed(error, call, took)
-        saving.after = sendings.release
+        saving.after = call.release
         await saving.durable()
 
     def _unsent(self, error: BaseException, call: _Call) -> None:
@@ -230,7 +218,7 @@ class Meter:
 
     def _failed(self, error: BaseException, call: _Call, took: Took) -> Saving:
         # An answer outside its type was generated, and one that nobody waited for may have been: they cost something.
-        usage = call.sendings.usage
+        usage = call.usage
         invalid = isinstance(error, InvalidAnswer)
         billed = invalid or isinstance(error, CUT_OFF)
         self._settle(call, Spending(took.cost.usd, _total(usage)) if billed else NOTHING)
@@ -244,7 +232,7 @@ class Meter:
 
     def _settle(self, call: _Call, actual: Spending) -> None:
         """Pay for the call, and for the attempts at it that were discarded."""
-        for lost in call.sendings.discarded:
+        for lost in call.discarded:
             if lost.count:
                 paid = self._discarded(lost, call)
                 actual = Spending(_sum(actual.usd, paid.usd), _sum(actual.tokens, paid.tokens))
@@ -273,10 +261,6 @@ class Meter:
         tokens = most_tokens(request)
         usd = estimate_usd(self._spec, *tokens).usd if caps.cost_usd is not None else 0.0
         return Spending(usd, sum(tokens))
-
-
-def _nothing() -> None:
-    """Who does not tell when a call leaves is taken to send it at once."""
 
 
 def most_tokens(request: Request) -> tuple[int, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul, sub
 
-from ..store.tariffs import AT, IN, OUT, PHASE, SECONDS, CallLine
+from ..store.tariffs import IN, PHASE, CallLine
 
 
 @dataclass(slots=True)
@@ -37,19 +38,21 @@ class Moments:
     def add(self, lines: Sequence[CallLine]) -> None:
         """Calls that were answered as usual, many at a time."""
         told = [line for line in lines if line[PHASE] != "calibrate" and line[IN] is not None]
-        read, written = [float(line[IN] or 0) for line in told], [float(line[OUT] or 0) for line in told]
-        took = [line[SECONDS] for line in told]
-        if told:
-            self.began = min(self.began, *[line[AT] - line[SECONDS] for line in told])
-            self.ended = max(self.ended, *[line[AT] for line in told])
+        if not told:
+            return
+        _, at, _, _, read, written, _, took, *_ = zip(*told, strict=True)
+        if None in written:
+            written = tuple(each or 0 for each in written)
+        self.began = min(self.began, min(map(sub, at, took)))
+        self.ended = max(self.ended, max(at))
         self.calls += len(told)
         self.answered += len(told)
         self.tokens_in += sum(read)
-        self.tokens_in_squares += sum([x * x for x in read])
+        self.tokens_in_squares += sum(map(mul, read, read))
         self.tokens_out += sum(written)
-        self.tokens_out_squares += sum([x * x for x in written])
+        self.tokens_out_squares += sum(map(mul, written, written))
         self.seconds += sum(took)
-        self.seconds_squares += sum([x * x for x in took])
+        self.seconds_squares += sum(map(mul, took, took))
 
     def useless(self, tokens_in: float, tokens_out: float, seconds: float) -> None:
         """An answer outside its type, which was paid for; the next one is asked for the same input."""

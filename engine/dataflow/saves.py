@@ -10,6 +10,9 @@ from ..store.files import held_elsewhere
 from ..store.tariffs import Recorded
 
 MOST_SAVES = 512
+PATIENCE = 0.01
+"""Of the time that a call took: so long its answer waits for others, whose writing then costs next to nothing."""
+MOST_PATIENCE_S = 0.002
 Deliver = Callable[["list[Saving]", BaseException | None], None]
 
 
@@ -80,14 +83,19 @@ class Saves:
         """Have something done once, before what was saved now is durable: what is worked out for many calls together."""
         self._due.append(work)
 
-    def save(self, record: Recorded, answer: bytes | None) -> Saving:
-        """Keep a call's record, and its answer if there is one to keep."""
+    def save(self, record: Recorded, answer: bytes | None, took_s: float = 0.0) -> Saving:
+        """Keep a call's record, and its answer if there is one to keep.
+
+        Parameters
+        ----------
+        took_s : seconds that the call took; see :data:`PATIENCE`.
+        """
         saving = Saving(record, answer)
         self._waiting.append(saving)
         if not self._busy:
             self._busy = True
-            # One turn of the loop lets all tasks that are ready add theirs.
-            asyncio.get_running_loop().call_soon(self._flush)
+            # Even no time at all is a turn of the loop, in which all tasks that are ready add theirs.
+            asyncio.get_running_loop().call_later(min(took_s * PATIENCE, MOST_PATIENCE_S), self._flush)
         return saving
 
     def _flush(self) -> None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from ..errors import InterfaceError, ProgrammingError
 from .cache import Cache
 from .files import Handle, Synchronous, connect, open_store, translated
+from .insert import Insert
 from .prompts import Prompts
 from .queries import Queries
 from .records import (
@@ -47,16 +48,16 @@ NOT_WAITED_FOR: tuple[ViewName, ...] = ("stage_trace", "usage", "usage_by_query"
 KEYS_PER_STATEMENT = 512  # SQLite before 3.32 takes 999 parameters
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-
-
 # When two processes asked the same thing, the first answer stays, so no reader sees an answer change, unless it has expired.
-INSERT_ANSWER = """INSERT INTO answers (key, model, function, payload, at, used_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-    ON CONFLICT (key) DO UPDATE SET model = ?2, function = ?3, payload = ?4, at = ?5, used_at = ?5 WHERE answers.at < ?6"""
+INSERT_ANSWER = Insert(
+    "answers",
+    ("key", "model", "function", "payload", "at", "used_at"),
+    "ON CONFLICT (key) DO UPDATE SET model = excluded.model, function = excluded.function, payload = excluded.payload,"
+    " at = excluded.at, used_at = excluded.used_at WHERE answers.at < ?",
+)
 AnswerRow = tuple[bytes, str, str, bytes, float, float]
-INSERT_CALL = _insert("calls", CALL_COLUMNS)
-INSERT_ERROR = _insert("errors", ERROR_COLUMNS)
+INSERT_CALL = Insert("calls", CALL_COLUMNS)
+INSERT_ERROR = Insert("errors", ERROR_COLUMNS)
 
 
 class Store:
@@ -130,18 +131,17 @@ class Store:
             if isinstance(record, CallRecord):
                 calls.append(call_row(record))
                 if answer is not None:
-                    answers.append((record.key, record.model, record.function, answer, record.at, expired))
+                    answers.append((record.key, record.model, record.function, answer, record.at, record.at))
             else:
                 lines.append(record)
                 if answer is not None:
-                    answers.append((record[KEY], record[0].model, record[0].function, answer, record[AT], expired))
+                    answers.append((record[KEY], record[0].model, record[0].function, answer, record[AT], record[AT]))
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(INSERT_ANSWER, answers)
+            INSERT_ANSWER.rows(connection, answers, expired)
             if lines:
                 add_lines(connection, lines)
-            if calls:
-                connection.executemany(INSERT_CALL, calls)
+            INSERT_CALL.rows(connection, calls)
 
         saving = self._writer.submit(work)
         self.upkeep.saved(len(saved))
@@ -153,10 +153,10 @@ class Store:
         """Answers by key that have no call of their own (rows that shared a prompt); else as :meth:`save_all`."""
         self._check()
         now, expired = time.time(), _expiry(ttl_s)
-        rows = [(key, model, function, answer, now, expired) for key, answer in answers]
+        rows = [(key, model, function, answer, now, now) for key, answer in answers]
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(INSERT_ANSWER, rows)
+            INSERT_ANSWER.rows(connection, rows, expired)
 
         return self._writer.submit(work)
 
@@ -170,7 +170,7 @@ class Store:
         row = error_row(error)
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute(INSERT_ERROR, row)
+            INSERT_ERROR.rows(connection, [row])
 
         return self._writer.submit(work)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Final
 
+from .insert import Insert
 from .records import CallRecord, Phase, storable
 
 CallLine = tuple[
@@ -78,25 +79,35 @@ class Tariff:
     co2_source: str
     at: float = field(default_factory=time.time)
     id: int = field(init=False)
+    row: tuple[object, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Of its contents, so that processes agree on it without asking each other.
         digest = hashlib.sha256(repr(_contents(self)).encode(errors="replace")).digest()
         object.__setattr__(self, "id", int.from_bytes(digest[:8], "big") >> 1)
+        object.__setattr__(self, "row", _row(self))
 
 
-_contents = attrgetter(*[each.name for each in fields(Tariff) if each.name not in ("id", "at")])
+_contents = attrgetter(*[each.name for each in fields(Tariff) if each.name not in ("id", "at", "row")])
 
-_INSERT_TARIFF = f"INSERT OR IGNORE INTO tariffs VALUES ({', '.join('?' * 23)})"
-_INSERT_LINE = f"""INSERT INTO answered (tariff, at, phase, key, tokens_in, tokens_out, tokens_cached, seconds, queue_seconds,
-    retries, cost_usd, counted) VALUES ({", ".join("?" * 12)})"""
+_TARIFF_COLUMNS = (
+    "id", "at", "query_id", "call_site", "function", "model", "endpoint", "price_in", "price_cached_in", "price_out", "price_source",
+    "read_low", "read", "read_high", "written_low", "written", "written_high", "counted_low", "counted", "counted_high",
+    "energy_method", "co2_g_per_kwh", "co2_source",
+)  # fmt: skip
+_INSERT_TARIFF = Insert("tariffs", _TARIFF_COLUMNS, ignore=True)
+_LINE_COLUMNS = (
+    "tariff", "at", "phase", "key", "tokens_in", "tokens_out", "tokens_cached", "seconds", "queue_seconds", "retries", "cost_usd",
+    "counted",
+)  # fmt: skip
+_INSERT_LINE = Insert("answered", _LINE_COLUMNS)
 
 
 def add_lines(connection: sqlite3.Connection, lines: Sequence[CallLine]) -> None:
     """Write them, and their tariffs if nobody has."""
     tariffs = {line[0] for line in lines}
-    connection.executemany(_INSERT_TARIFF, [_row(tariff) for tariff in tariffs])
-    connection.executemany(_INSERT_LINE, [(line[0].id, *line[1:]) for line in lines])
+    _INSERT_TARIFF.rows(connection, [tariff.row for tariff in tariffs])
+    _INSERT_LINE.rows(connection, [(line[0].id, *line[1:]) for line in lines])
 
 
 def _row(tariff: Tariff) -> tuple[object, ...]:

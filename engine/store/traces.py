@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Literal
 
+from .insert import Insert
 from .tables import Tables
 
 Outcome = Literal["ok", "refused", "error"]
@@ -17,7 +18,9 @@ KEPT = 10_000
 """Newest traces of a device that are kept."""
 PRUNE_EVERY = 1_000
 
-INSERT = "INSERT INTO stage_trace (query_id, stage, device, model, units, queued, started, ended, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = Insert(
+    "stage_trace", ("query_id", "stage", "device", "model", "units", "queued", "started", "ended", "outcome")
+)
 # By rowid alone, which needs no index: old ones are at the beginning, the newest are found from the end.
 PRUNE = """DELETE FROM stage_trace WHERE device = ?1 AND id <=
     (SELECT id FROM stage_trace WHERE device = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)"""
@@ -41,7 +44,7 @@ class Traces:
         """Keep them, and drop the oldest of too many."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(INSERT, traces)
+            INSERT.rows(connection, traces)
             newest = int(connection.execute("SELECT coalesce(max(id), 0) FROM stage_trace").fetchone()[0])
             if newest % PRUNE_EVERY < len(traces):  # one of these was the thousandth
                 self._prune(connection)

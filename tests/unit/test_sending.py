@@ -73,7 +73,7 @@ def test_without_books_nothing_is_counted() -> None:
 def test_what_answered_requests_hold_is_given_back_when_the_answer_is_kept() -> None:
     given_back: list[str] = []
     with counted() as call:
-        call.held = []
+        call.held = ()
         with attempt():
             over(lambda: given_back.append("inner"))
         over(lambda: given_back.append("outer"))

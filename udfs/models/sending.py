@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
+from typing import Self
 
 from .base import Usage
 
@@ -41,7 +42,6 @@ class Sendings:
     usage : tokens of an answer that came, which is paid for even if it turns out to be none.
     endpoint : where the last one went, if whoever sent it said so.
     discarded : of a call, the attempts at it that were for nothing. why : of such an attempt.
-    began : called when the first one leaves, to note what is measured from then on.
     held : of a call whose answer is going to be kept, how to give back what its requests go on holding until then;
         ``None``: nobody keeps it, so they hold nothing. Who sets this calls :meth:`release`, however the call ends.
     """
@@ -53,8 +53,7 @@ class Sendings:
     endpoint: str = ""
     discarded: Sequence[Sendings] = ()
     why: str = ""
-    began: Callable[[], object] | None = None
-    held: list[Callable[[], object]] | None = None
+    held: tuple[Callable[[], object], ...] | None = None
     _parent: Sendings | None = None
     _before: tuple[float, str] = (0.0, "")
     _token: Token[Sendings | None]
@@ -63,7 +62,7 @@ class Sendings:
         if parent is not None:
             self._parent = parent
 
-    def __enter__(self) -> Sendings:
+    def __enter__(self) -> Self:
         """Make them the task's own. By hand: a generator for each call costs a microsecond."""
         self._token = _SENDINGS.set(self)
         return self
@@ -73,7 +72,7 @@ class Sendings:
 
     def sent(self, endpoint: str, moment: float) -> None:
         """One more has left."""
-        if self.began is not None and not self.count:
+        if not self.count:
             self.began()
         if self._parent is not None and not self.why:
             if not self.count:
@@ -81,6 +80,9 @@ class Sendings:
             self._parent.sent(endpoint, moment)
         self.count += 1
         self.last, self.endpoint = moment, endpoint or self.endpoint
+
+    def began(self) -> None:
+        """The first one leaves, or the first after those that have not left after all."""
 
     def not_sent(self) -> None:
         """The last one has not left after all."""
@@ -187,8 +189,8 @@ def over(give_back: Callable[[], object]) -> None:
     first one holds.
     """
     sendings = _SENDINGS.get()
-    held = None if sendings is None else sendings.call.held
-    if held is None:
+    call = None if sendings is None else sendings.call
+    if call is None or call.held is None:
         give_back()
     else:
-        held.append(give_back)
+        call.held = (*call.held, give_back)
