@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-join bench-estimates bench-merge bench-optimizer
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-conditions bench-join bench-estimates bench-merge bench-join-rewrites bench-optimizer bench-approximate
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -144,6 +144,14 @@ bench-ordering: $(VENV)/.dev
 bench-conjunction: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.conjunction
 
+# Conditions of AND, OR and NOT, simulated and in whole queries: tokens beside the rule off, asking everything and hindsight; 2 minutes.
+bench-conditions: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.conditions
+
+# Counts, sums and averages from a sample of rows beside all of them: calls, and how often intervals hold; about 3 minutes.
+bench-approximate: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.approximate
+
 # How far EXPLAIN is off, in money and seconds; on a simulated server, about 2 minutes.
 bench-estimates: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.estimates
@@ -166,3 +174,7 @@ clean:
 # 2 and 4 extractions over one text in one prompt, where that proves itself, beside the plan as written; simulated server.
 bench-merge: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.merge
+
+# A join of documents with labels as a classification, beside all pairs alone; the server is simulated; about 4 minutes.
+bench-join-rewrites: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.join_rewrites

@@ -89,8 +89,12 @@ class Bench:
         self._server.__exit__(*error)
 
     def run(self, asked: Sequence[Question], rows: int, disabled: str = "", times: int = 1) -> list[Result]:
-        """The query so many times, on a store that is empty at first."""
-        query = f"SELECT id FROM t WHERE {' AND '.join(question.sql() for question in asked)}"
+        """The conjunction so many times, on a store that is empty at first."""
+        return self.ran(" AND ".join(question.sql() for question in asked), rows, disabled, times)
+
+    def ran(self, condition: str, rows: int, disabled: str = "", times: int = 1) -> list[Result]:
+        """The same with any condition."""
+        query = f"SELECT id FROM t WHERE {condition}"
         with anserdb.connect(store=":memory:", llm_model="m", llm_concurrency=CONCURRENCY) as con:
             options = f"model 'm', base_url '{self._server.base_url}', price_in {PRICE_IN}, price_out {PRICE_OUT}"
             con.sql(f"CREATE MODEL m USING openai ({options})")

@@ -13,13 +13,15 @@ import numpy as np
 
 from anserdb.engine.physical.joining.block_join import Listed, Said
 from anserdb.engine.physical.joining.similarity import Floats, pair_scores
+from anserdb.udfs.models.base import Generate
 from anserdb.udfs.prompts.judgement import Judge
+from anserdb.udfs.prompts.pair_blocks import instruction
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "er"
 CHARACTERS_A_TOKEN = 4.0
-BLOCK_RULE = 120.0
-"""Tokens of the instruction of a block: the condition, and how to answer for many rows by id."""
-ID_TOKENS, LISTED_TOKENS = 4.0, 4.0
+BLOCK_RULE = len(instruction(Generate("", ""))) / CHARACTERS_A_TOKEN
+"""Tokens of the instruction of a block."""
+ID_TOKENS, LISTED_TOKENS = 4.0, 12.0
 
 
 _HEAD = Judge(("a", "b"), "Are a and b the same thing?", scored=False).request(("", ""))
@@ -50,17 +52,14 @@ class Bill:
     tokens: float = 0.0
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Pairs in one prompt: alone as LLM_FILTER sends it; else an id and an answer each."""
-        self.calls += 1
-        once = HEAD_CHARACTERS / CHARACTERS_A_TOKEN
-        texts = sum((len(a) + len(b)) / CHARACTERS_A_TOKEN for a, b in pairs)
-        many = BLOCK_RULE + len(pairs) * 2 * ID_TOKENS if len(pairs) > 1 else 0.0
-        self.tokens += once + texts + many + len(pairs)
+        """Pairs alone, each as LLM_FILTER sends it."""
+        self.calls += len(pairs)
+        self.tokens += sum((HEAD_CHARACTERS + len(a) + len(b)) / CHARACTERS_A_TOKEN + 1 for a, b in pairs)
 
     def block(self, lefts: Sequence[str], rights: Sequence[str], said: Said) -> None:
-        """A block: each row once with an id, and the matches of each left row."""
+        """A block: each row once with an id, and a pair of ids for each match."""
         texts = sum(len(text) / CHARACTERS_A_TOKEN + ID_TOKENS for text in (*lefts, *rights))
-        listed = sum(ID_TOKENS + LISTED_TOKENS * len(row.matches) for row in said.rows.values())
+        listed = sum(LISTED_TOKENS * len(row.matches) for row in said.rows.values())
         self.calls += 1
         self.tokens += BLOCK_RULE + texts + listed
 
@@ -102,11 +101,24 @@ def world(name: str, rows: int, seed: int, missed: float, invented: float) -> Wo
     return World(name, *texts, gold, frozenset(said), pair_scores(*texts, (at, beside)))
 
 
-def block_answer(one: World, lefts: Sequence[int], rights: Sequence[int], overlooked: float) -> Said:
-    """What the judge says of a block: ``overlooked`` is the chance that it misses a match for each 100 pairs of the block."""
+def block_answer(
+    one: World,
+    lefts: Sequence[int],
+    rights: Sequence[int],
+    overlooked: float,
+    order: tuple[Sequence[int], Sequence[int]],
+) -> Said:
+    """What the judge says of a block.
+
+    Parameters
+    ----------
+    overlooked : the chance that it misses a match for each 100 pairs of the block. order : of both sides' rows; ``lefts`` and
+        ``rights`` are places in it.
+    """
     lose = min(1.0, overlooked * len(lefts) * len(rights) / 100)
-    rows = {}
+    rows, block = {}, f"{lefts} {rights} {order[0][:9]}"
     for left in lefts:
-        found = [r for r in rights if (left, r) in one.said and Random(f"{left} {r} {len(rights)}").random() >= lose]
+        matches = [right for right in rights if (order[0][left], order[1][right]) in one.said]
+        found = [right for right in matches if Random(f"{left} {right} {block}").random() >= lose]
         rows[left] = Listed(len(found), found)
     return Said(rows)

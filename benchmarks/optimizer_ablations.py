@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
-from anserdb.optimizer.search.chooser import Chooser
+from anserdb.optimizer.search.chooser import DELTA, Chooser
 from anserdb.optimizer.search.loss import LossBudget
+from anserdb.optimizer.search.prospects import Prospects
 
 from .optimizer_engine import Make, engine
 from .optimizer_world import Truth
@@ -30,10 +31,10 @@ class _AtRandom(Chooser):
 
     __slots__ = ()
 
-    def _promise(self, best: int, costs: Sequence[float]) -> dict[int, float]:
-        arms = sorted(self._living())
+    def _gains(self, best: int, prospects: Prospects) -> dict[int, float]:
+        arms = sorted(super()._gains(best, prospects))
         random.Random(self.seed).shuffle(arms)
-        return {arm: self._saves(arm, self._room, best, costs) / (1 + 1e6 * at) for at, arm in enumerate(arms)}
+        return {arm: 1.0 / at for at, arm in enumerate(arms, 1)}
 
 
 class _FirstCome(LossBudget):
@@ -47,8 +48,10 @@ def _of(kind: type[Chooser]) -> Make:
     def make(call: Truth, budget: LossBudget, rows: Rows, seed: int) -> Chooser:
         costs, label = [arm.money for arm in call.site.arms], call.site.label
         return kind(
-            len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows, call.filters, seed=seed,
-            levels=budget.levels, offers=partial(budget.offer, label),
+            len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows=rows,
+            boolean=call.filters, seed=seed, delta=DELTA / budget.sites,
+            levels=budget.levels, offers=partial(budget.offer, label),spare=partial(budget.spare, label),
+        kept_room=partial(budget.kept.room, label), kept_took=partial(budget.kept.take, label),
         )  # fmt: skip
 
     return make
@@ -58,7 +61,8 @@ def _equally(call: Truth, budget: LossBudget, rows: Rows, seed: int) -> Chooser:
     """The loss is shared equally: no site says what it would save."""
     costs, label = [arm.money for arm in call.site.arms], call.site.label
     return Chooser(
-        len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows, call.filters, seed=seed,
+        len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows=rows,
+            boolean=call.filters, seed=seed, delta=DELTA / budget.sites,
         levels=budget.levels,
     )  # fmt: skip
 

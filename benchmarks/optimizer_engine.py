@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from anserdb.optimizer.search.chooser import Chooser
+from anserdb.optimizer.search.chooser import DELTA, Chooser
 from anserdb.optimizer.search.loss import LossBudget
 from anserdb.optimizer.search.memo import Memo, Site
 from anserdb.optimizer.search.point import Point, Step
@@ -35,8 +35,10 @@ def engine(call: Truth, budget: LossBudget, rows: Callable[[], float | None], se
     costs = [arm.money for arm in call.site.arms]
     label = call.site.label
     return Chooser(
-        len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows, call.filters, seed=seed,
-        levels=budget.levels, offers=partial(budget.offer, label),
+        len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows=rows,
+        boolean=call.filters, seed=seed, delta=DELTA / budget.sites,
+        levels=budget.levels, offers=partial(budget.offer, label),spare=partial(budget.spare, label),
+        kept_room=partial(budget.kept.room, label), kept_took=partial(budget.kept.take, label),
     )  # fmt: skip
 
 

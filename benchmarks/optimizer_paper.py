@@ -36,6 +36,8 @@ from .server.asked import asked_choices, prompt, user_text
 from .support_measure import table
 
 SEEDS, WORKERS, MIN_QUALITY = 20, 32, 0.9
+OTHER_ROWS = 1_000_000
+"""Added to a seed it is that of other rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,23 @@ class World:
         return int.from_bytes(digest, "big") / 2**48
 
 
-Ask = Callable[[], Run]
+Ask = Callable[..., Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """One seed: the champion plan, ours on the same rows, and, on other rows in a table of that name, what comes later.
+
+    Parameters
+    ----------
+    profile : all rows of the first table answered by all arms, which ``later`` knows of. other : the champion on later's rows.
+    """
+
+    champion: Run
+    ours: Run
+    profile: float
+    later: Run
+    other: Run
 
 
 @contextmanager
@@ -145,20 +163,38 @@ def opened(workload: Workload, seed: int) -> Iterator[tuple[anserdb.Connection, 
                 f"price_in {m.usd_in}, price_out {m.usd_out})"
             )
         con.sql("SET llm_cache = false")
-        columns = zip(*workload.rows(random.Random(seed)), strict=True)
-        made = pa.table([list(column) for column in columns], ["id", "body", "extra", "price"])
-        pq.write_table(made, f"{folder}/rows.parquet")
-        con.sql(f"CREATE TABLE rows_of AS FROM '{folder}/rows.parquet'")
+        fill(con, workload, seed, folder)
         yield con, partial(_run, con, server, world, workload)
 
 
-def both(workload: Workload, seed: int) -> tuple[Run, Run]:
-    """The champion plan, then ours."""
+def fill(con: anserdb.Connection, workload: Workload, seed: int, folder: str) -> None:
+    """The table that the query reads, with the rows of a seed."""
+    columns = zip(*workload.rows(random.Random(seed)), strict=True)
+    made = pa.table([list(column) for column in columns], ["id", "body", "extra", "price"])
+    pq.write_table(made, f"{folder}/rows.parquet")
+    con.sql(f"CREATE OR REPLACE TABLE rows_of AS FROM '{folder}/rows.parquet'")
+
+
+def runs_of(workload: Workload, seed: int) -> Runs:
+    """All that one seed has to show; the later run and the first have a store of their own each."""
     with opened(workload, seed) as (con, ask):
         champion = ask()
-        con.sql(f"SET llm_objective = 'cost'; SET llm_min_quality = {MIN_QUALITY}")
-        con.sql(f"SET llm_candidate_models = '{', '.join(m.name for m in MODELS[1:])}'")
-        return champion, ask()
+        allow(con)
+        ours = ask()
+    with opened(workload, seed) as (con, ask), tempfile.TemporaryDirectory() as folder:
+        allow(con)
+        con.sql(f"SET llm_profile_rows = {workload.rows_of}")
+        profile = ask(f"PROFILE {workload.query}").usd
+        fill(con, workload, OTHER_ROWS + seed, folder)
+        later = ask()
+        con.sql("SET llm_min_quality = NULL")
+        return Runs(champion, ours, profile, later, ask())
+
+
+def allow(con: anserdb.Connection) -> None:
+    """Other models may answer."""
+    con.sql(f"SET llm_objective = 'cost'; SET llm_min_quality = {MIN_QUALITY}")
+    con.sql(f"SET llm_candidate_models = '{', '.join(m.name for m in MODELS[1:])}'")
 
 
 def alone(workload: Workload, seed: int = 0) -> Iterator[str]:
@@ -171,10 +207,12 @@ def alone(workload: Workload, seed: int = 0) -> Iterator[str]:
             yield f"{m.name} {champion.usd / run.usd:.1f}× money at {run.f1 / champion.f1:.0%} of F1"
 
 
-def _run(con: anserdb.Connection, server: LoopbackServer, world: World, workload: Workload) -> Run:
+def _run(
+    con: anserdb.Connection, server: LoopbackServer, world: World, workload: Workload, query: str | None = None
+) -> Run:
     world.calls.clear()
     spent = server.bill.usd
-    found = con.sql(workload.query)
+    found = con.sql(query or workload.query)
     assert found is not None
     kept = {row[0] for row in found.fetchall()}
     right = len(kept & workload.positive)
@@ -233,11 +271,24 @@ def targets(workload: Workload, runs: Sequence[tuple[Run, Run]]) -> None:
     print(f"           unproved, for all calls (seed 0): {'; '.join(alone(workload))}")
 
 
+def later(runs: Sequence[Runs]) -> None:
+    """What the store is worth to a query of the same task on other rows, and what it cost to fill."""
+    other, mine = fmean(r.other.usd for r in runs), fmean(r.later.usd for r in runs)
+    f1 = fmean(r.later.f1 for r in runs) / fmean(r.other.f1 for r in runs)
+    profile = fmean(r.profile for r in runs)
+    pays = f"it pays from query {profile / (other - mine) + 1:.1f} on" if mine < other else "it never pays"
+    print(
+        f"           on other rows of the table, after PROFILE had seen these: {other / mine:.2f}× money at {f1:.0%} of the "
+        f"champion's F1;\n           PROFILE itself cost {profile / other:.2f} of a champion's run, once: {pays}"
+    )
+
+
 def main() -> None:
     """Print all of it; ``python -m benchmarks.optimizer_paper legal 3`` one workload with so many seeds."""
     wanted = sys.argv[1:2] or [workload.name for workload in WORKLOADS]
     seeds = int(sys.argv[2]) if len(sys.argv) > 2 else SEEDS
-    found = {w: [both(w, seed) for seed in range(seeds)] for w in WORKLOADS if w.name in wanted}
+    every = {w: [runs_of(w, seed) for seed in range(seeds)] for w in WORKLOADS if w.name in wanted}
+    found = {w: [(r.champion, r.ours) for r in runs] for w, runs in every.items()}
     print(
         f"SIMULATED models (6, public list prices) and SIMULATED time; llm_min_quality = {MIN_QUALITY}; {seeds} seeds. Champion ÷ ours;"
     )
@@ -245,6 +296,7 @@ def main() -> None:
     print(table(HEAD, [report(w, runs) for w, runs in found.items()]) + "\n")
     for workload, runs in found.items():
         targets(workload, runs)
+        later(every[workload])
 
 
 if __name__ == "__main__":

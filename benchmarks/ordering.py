@@ -50,9 +50,8 @@ class Run:
     restarts: int
 
 
-def learnt(one: World, seed: int) -> tuple[float, AdaptiveOrder]:
-    """Tokens of asking all rows as the state machine says, and the machine."""
-    machine = AdaptiveOrder([Predicate(float(c), true=0.5) for c in one.expected], Logic("and"), seed)
+def learnt(one: World, machine: AdaptiveOrder) -> float:
+    """Tokens of asking all rows as the state machine says."""
     spent = 0.0
     waiting = []
     for number, answers in enumerate(one.answers):
@@ -64,10 +63,10 @@ def learnt(one: World, seed: int) -> tuple[float, AdaptiveOrder]:
         asked = []
         while (place := ticket.next(said)) is not None:
             said[place] = answers[place]
-            asked.append(Asked(place, answers[place] is True, float(one.tokens[number, place])))
+            asked.append(Asked(place, machine.logic.goes_on(place, answers[place]), float(one.tokens[number, place])))
         spent += sum(question.cost for question in asked)
         waiting.append((ticket, asked))
-    return spent, machine
+    return spent
 
 
 def run(make: Callable[[int], World], seed: int) -> Run:
@@ -77,7 +76,8 @@ def run(make: Callable[[int], World], seed: int) -> Run:
     orders = {order: one.cost(order) for order in permutations(range(count))}
     best = min(orders, key=lambda order: orders[order])
     ascending = tuple(int(i) for i in np.argsort(one.expected, kind="stable"))
-    ours, machine = learnt(one, seed)
+    machine = AdaptiveOrder([Predicate(float(c), true=0.5) for c in one.expected], Logic("and"), seed)
+    ours = learnt(one, machine)
     return Run(
         ours,
         orders[tuple(range(count))],

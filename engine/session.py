@@ -18,14 +18,17 @@ from ..optimizer.pipeline import optimize
 from ..udfs.functions import functions
 from ..udfs.models.base import Capabilities
 from ..udfs.spec import SemanticFunction
+from .dataflow.estimates import EstimatedNumber
 from .dataflow.run import QueryRun
 from .errors import BindError, ParseError, ProgrammingError
 from .physical import retries, system_tables
+from .physical.arm_costs import typical_price
 from .physical.catalogue import Catalogue
 from .physical.definitions import CatalogueDefinitions
 from .physical.diagnose import bound_columns, diagnose, parse
 from .physical.duck import Duck, Spool
 from .physical.duck_secrets import DuckSecrets
+from .physical.estimate_report import estimates_table
 from .physical.estimates import Explained, explain
 from .physical.execute import Executor
 from .physical.learning import learn
@@ -136,6 +139,7 @@ class Session:
         self._aggregates: frozenset[str] = frozenset()
         self.lessons: list[Future[None]] = []
         self._last: Planned | None = None
+        self._ran: tuple[str, list[EstimatedNumber]] = ("", [])
 
     # --- Catalog ------------------------------------------------------------------------------------------------
 
@@ -270,7 +274,8 @@ class Session:
             return None
         candidates = () if self.settings.llm_min_quality is None else self.models.candidates()
         known = self._learnt(bound.plan)
-        optimized = optimize(bound.plan, Context(self.settings, self.capabilities, known, candidates))
+        context = Context(self.settings, self.capabilities, known, candidates, typical_price(self.models.find))
+        optimized = optimize(bound.plan, context)
         self._last = Planned(sql, bound.plan, optimized, bound.embedded, notices=bound.notices, statistics=known)
         return self._last
 
@@ -284,6 +289,7 @@ class Session:
         """A run of the plan, not yet started."""
         execution = Execution(self, planned)
         self._live.add(execution)
+        self._ran = (execution.run.query_id, execution.run.estimates)
         return execution
 
     def explain(self, query: str) -> Explained:
@@ -300,7 +306,8 @@ class Session:
         if (planned := planned or self._last) is None:
             raise BindError("No query with calls has been planned on this connection: SHOW FRONTIER FOR SELECT …")
         candidates = self.models.candidates() if all_arms else ()
-        context = Context(self.settings, self.capabilities, self._learnt(planned.naive), candidates)
+        known, price = self._learnt(planned.naive), typical_price(self.models.find)
+        context = Context(self.settings, self.capabilities, known, candidates, price)
         return plans_of(self.duck, planned.plan, context, QueryRun(self.store, self.settings), self.models)
 
     def carry_out(self, statement: CatalogueStatement) -> pa.Table | None:
@@ -351,11 +358,13 @@ class Session:
             return False
 
     def _system_table(self, name: str) -> str:
-        table = (
-            frontier_table(self.plans())
-            if name == "llm_frontier"
-            else system_tables.table(name, self.store, self.models, self.settings)
-        )
+        match name:
+            case "llm_frontier":
+                table = frontier_table(self.plans())
+            case "llm_estimates":
+                table = estimates_table(*self._ran)
+            case _:
+                table = system_tables.table(name, self.store, self.models, self.settings)
         relation = f"__anser_{name}"
         self.duck.lend(relation, table)
         return relation

@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     llm_best_effort: bool = Field(
         default=False, description="run a query that cannot keep to its caps until one stops it, instead of refusing it"
     )
+    llm_approximate: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="how far counts, sums and averages over answers may be from their value, as a share of it; NULL: exact",
+    )
     llm_profile_rows: int = Field(
         default=64, ge=1, le=10_000, description="rows on which PROFILE compares models, of each source of a query"
     )

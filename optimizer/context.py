@@ -46,6 +46,11 @@ class Statistics(Protocol):
         """Share (0..1) of rows in which an arm, by its name, said what the call as written says."""
         ...
 
+    def compared(self, call: SemanticCall, arm: str, below: Plan | None) -> tuple[float, float, float]:
+        """Rows of this data, behind the same semantic filters, in which earlier queries compared an arm with the call as
+        written, the sum of agreements, and about how many of them the call kept (BOOLEAN)."""
+        ...
+
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
         """Whether no two rows of ``source`` agree in all of ``columns`` (a declared key, not a guess)."""
         ...
@@ -98,6 +103,11 @@ class NoStatistics:
         del call, arm
         return None
 
+    def compared(self, call: SemanticCall, arm: str, below: Plan | None) -> tuple[float, float, float]:
+        """Nothing."""
+        del call, arm, below
+        return (0.0, 0.0, 0.0)
+
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
         """Never claimed."""
         del source, columns
@@ -120,6 +130,12 @@ def default_capabilities(model: str) -> Capabilities:
     return Capabilities()
 
 
+def unknown_price(model: str) -> float | None:
+    """What is known of the price of a model nobody has asked for."""
+    del model
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything a rule may look at besides the plan.
@@ -127,7 +143,8 @@ class Context:
     Parameters
     ----------
     settings : the connection's.
-    capabilities : by model name. candidates : models that may answer for others, where answers may change.
+    capabilities : by model name. price : by model name, US dollars of a typical question; ``None``: not known.
+    candidates : models that may answer for others, where answers may change.
     statistics : oracle; :class:`NoStatistics` when nothing has been measured.
     """
 
@@ -135,6 +152,7 @@ class Context:
     capabilities: Callable[[str], Capabilities] = default_capabilities
     statistics: Statistics = NoStatistics()
     candidates: tuple[str, ...] = ()
+    price: Callable[[str], float | None] = unknown_price
 
     @property
     def policy(self) -> Policy:

@@ -7,14 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..engine.plan.nodes import Call, Compute, Conjunction, Demand, Filter, Keep, Plan, Relation, Sort, Source, Unnest
+from ..engine.plan.nodes import (
+    Call,
+    Compute,
+    Condition,
+    Conjunction,
+    Demand,
+    Filter,
+    Keep,
+    Plan,
+    Relation,
+    Sort,
+    Source,
+    Unnest,
+)
 from ..engine.plan.walk import columns
 from .expressions import movable, same_text
 
 
 def path(plan: Plan) -> Iterator[Plan]:
     """``plan`` and what lies under it on the same row path, its Source or Relation last."""
-    while isinstance(plan, Compute | Filter | Call | Unnest | Keep | Sort | Demand | Conjunction):
+    while isinstance(plan, Compute | Filter | Call | Unnest | Keep | Sort | Demand | Conjunction | Condition):
         yield plan
         plan = plan.input
     yield plan
@@ -55,5 +68,5 @@ def _definitions(node: Plan) -> Iterator[tuple[str, str]]:
             yield from ((i.columns[0].name, i.sql) for i in node.items if len(i.columns) == 1)
         case Compute():
             yield from ((c.column.name, c.expr.sql) for c in node.columns if movable(c.expr))
-        case Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction() | Relation():
+        case Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction() | Condition() | Relation():
             return

@@ -28,12 +28,15 @@ ORDER = (
     "prune_columns",
     "limit_demand",
     "distinct_gather",
+    "approximate",
     "semantic_join",
+    "join_classification",
     "arms",
     "merged_calls",
     "nested_ancestry",
     "early_parts",
     "prefix_order",
+    "condition_tree",
     "conjunction",
     "prefetch",
 )
@@ -119,8 +122,7 @@ def disabled(settings: Settings, order: Sequence[str] = ORDER) -> frozenset[str]
 
 def _run(rule: Rule, plan: Plan, context: Context, with_trees: bool) -> tuple[Plan, Step]:
     start = time.perf_counter()
-    legal = context.policy.may_change_answers or not rule.changes_answers
-    result = _apply(rule, plan, context) if legal else None
+    result = _apply(rule, plan, context) if _legal(rule, context) else None
     seconds = time.perf_counter() - start
     if result is None or result == plan:
         return plan, Step(rule.name, False, seconds)
@@ -128,6 +130,13 @@ def _run(rule: Rule, plan: Plan, context: Context, with_trees: bool) -> tuple[Pl
         raise _bug(rule, "; ".join(wrong))
     trees = (render(plan), render(result)) if with_trees else ("", "")
     return result, Step(rule.name, True, seconds, *trees)
+
+
+def _legal(rule: Rule, context: Context) -> bool:
+    """Whether the user allowed what the rule may change."""
+    if rule.setting:
+        return getattr(context.settings, rule.setting) is not None
+    return context.policy.may_change_answers or not rule.changes_answers
 
 
 def _apply(rule: Rule, plan: Plan, context: Context) -> Plan | None:

@@ -19,9 +19,11 @@ class Rule:
     ----------
     name : as written in ``SET llm_disabled_rules`` and in the pipeline's order.
     apply : gives the rewritten plan, or ``None`` when there is nothing to do.
-    changes_answers : the rows may differ from the naive plan's; such a rule needs a quality policy.
+    changes_answers : the rows may differ from the naive plan's; such a rule needs a quality policy, or the setting that allows it.
+    setting : whose value other than NULL allows it ("": the quality policy does).
     """
 
     name: str
     apply: Rewrite
     changes_answers: bool = False
+    setting: str = ""

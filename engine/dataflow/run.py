@@ -13,6 +13,7 @@ from ..settings import Settings
 from ..store import Store
 from .budget import Budget, budget_caps
 from .dispatcher import rank
+from .estimates import EstimatedNumber
 from .gates import Origin
 from .lookups import Lookups
 from .memo import Memo
@@ -40,6 +41,7 @@ class QueryRun:
     Attributes
     ----------
     age : a number that grows from query to query. graph : the stages of the plan that runs.
+    estimates : numbers of its result that were estimated.
     error : the first error of the query as it was raised; DuckDB, between us and the user, turns errors into text.
     """
 
@@ -56,6 +58,7 @@ class QueryRun:
         store.upkeep.attend(self.progress, settings.llm_cache_max_mb)
         self.traces = Tracing(store)
         self.reuses = Reuses(store, self.query_id)
+        self.estimates: list[EstimatedNumber] = []
         self.unstored: Memo[bytes, bytes] = Memo(UNSTORED_ANSWERS, UNSTORED_BYTES)
         self.error: BaseException | None = None
         # Re-entrant: cancel() may come from a signal handler that interrupts its own thread in here.

@@ -99,10 +99,14 @@ class Saves:
         return saving
 
     def _flush(self) -> None:
-        due, self._due = self._due, []
-        for work in due:
-            work()
         batch, self._waiting = self._waiting[:MOST_SAVES], self._waiting[MOST_SAVES:]
+        due, self._due = self._due, []
+        try:
+            for work in due:
+                work()
+        except Exception as error:  # a fault of ours: who waits shall hear of it, not wait for ever
+            asyncio.get_running_loop().call_soon(self._deliver, batch, error)
+            return
         self._write(batch, self._deliver)
 
     def _write(self, batch: list[Saving], deliver: Deliver) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ...optimizer.context import Context
 from ..errors import BindError, NotSupportedError
+from ..physical.arm_costs import typical_price
 from ..physical.estimates import Explained
 from ..physical.feasible import check_feasible, may_be_refused
 from ..physical.plan_notes import frontier_table
@@ -51,7 +52,9 @@ def profiled(session: Session, statement: Profile, read: Read) -> pa.Table:
         raise NotSupportedError(
             "PROFILE takes a query; a statement that changes something would do so. PROFILE its SELECT."
         )
-    context = Context(session.settings, session.capabilities, planned.statistics, session.models.candidates())
+    models = session.models
+    price = typical_price(models.find)
+    context = Context(session.settings, session.capabilities, planned.statistics, models.candidates(), price)
     plan = sampled(with_arms(planned.plan, context), session.settings.llm_profile_rows)
     optimized = replace(planned.optimized, plan=plan)
     reading = read(replace(planned, optimized=optimized, profiles=True))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...optimizer.search.chooser import FIRST_WAVE, Chooser, Tally
+from ...optimizer.search.chooser import FIRST_WAVE, Chooser
+from ...optimizer.search.tally import Tally
 from ..plan.nodes import SemanticCall
+from .arm_costs import ArmCosts
 from .operators.call_stage import Armed
 
 
@@ -25,16 +27,19 @@ def arm_lines(armed: Armed, call: SemanticCall, *, ran: bool) -> list[str]:
 def _arms(armed: Armed, chooser: Chooser) -> Iterator[str]:
     for arm, name in enumerate(armed.names):
         serves = " serves" if chooser.serving == arm else ""
-        yield f"arm {name}:{serves} rows={chooser.asked[arm]:,}" + _proof(chooser, arm)
+        repeats = isinstance(armed.costs, ArmCosts) and armed.costs.repeats(arm)
+        proof = "; out: it puts no question of its own" if repeats else _proof(chooser, arm)
+        yield f"arm {name}:{serves} rows={chooser.asked[arm]:,}{proof}"
 
 
 def _proof(chooser: Chooser, arm: int) -> str:
     if not arm:
         return " (the reference)"
     tally: Tally = chooser.tallies[arm]
+    earlier = f" and {tally.earlier.rows:,.0f} rows of earlier runs" if tally.earlier.rows else ""
     if not tally.rows:
-        return ""
-    agreed = f" agreed in {tally.mean():.1%} of {tally.rows:,} compared"
-    if tally.certified is not None and tally.certified.won():
+        return f"; out: {tally.why}" if tally.why and earlier else ""
+    agreed = f" agreed in {tally.mean():.1%} of {tally.rows:,} compared{earlier}"
+    if not tally.why and tally.certified is not None and tally.certified.won():
         return f"{agreed}, which proves ≥ {chooser.target:.0%} (δ = {tally.certified.delta:.3g})"
     return agreed + (f"; out: {tally.why}" if tally.why else "; not proved")

@@ -25,13 +25,14 @@ class CountedReader:
     def __init__(self, reader: Reader, expected: int | None = None) -> None:
         self._reader, self._expected = reader, expected
         self._site: SiteProgress | None = None
+        self._before = 0
         self._ended = False
         self.rows = 0
         self.rest: Callable[[], bool] = lambda: False
 
     def feeds(self, site: SiteProgress) -> None:
-        """All rows go to this operator: it is told how many there are."""
-        self._site = site
+        """All rows go to this operator: it is told how many there are, with those of readers before this one."""
+        self._site, self._before = site, site.rows_in
         self._tell()
 
     def read_next_batch(self) -> pa.RecordBatch:
@@ -57,5 +58,6 @@ class CountedReader:
 
     def _tell(self) -> None:
         if self._site is not None:
-            self._site.rows_total = self.rows if self._ended else self._expected
+            rows = self.rows if self._ended else self._expected
+            self._site.rows_total = None if rows is None else self._before + rows
             self._site.total_is_exact = self._ended

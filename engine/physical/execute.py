@@ -6,11 +6,14 @@ loop; DuckDB pulls the finished batches from threads of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import duckdb
 import pyarrow as pa
 
+from ...optimizer.asked import asked
 from ..dataflow import loop, streams
 from ..dataflow.bridge import from_reader, to_reader
 from ..dataflow.demand import Demand as Wanted
@@ -20,6 +23,7 @@ from ..plan.conjuncts import conjuncts
 from ..plan.nodes import (
     Call,
     Compute,
+    Condition,
     Conjunction,
     Demand,
     Filter,
@@ -36,12 +40,15 @@ from ..plan.walk import calls, columns, transform_up, walk
 from .counted_reader import CountedReader
 from .duck import Duck, Spool, spooled
 from .embedded import Lookups, wait_on_loop
+from .estimate_report import report
+from .estimated import Estimated, Hands
 from .estimates import cardinality
 from .fragments import over, plain_columns, relational_sql
 from .nested.pipes import Below, NestedPipes
 from .nested.possible import early, nests, not_nested
 from .operators.call import run_call
 from .operators.call_stage import CallStage
+from .operators.condition import Decision, run_condition
 from .operators.conjunction import ENOUGH_ROWS, Conjunct, as_written, run_conjunction
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.kept import for_demand
@@ -144,6 +151,8 @@ class Executor:
         relational = relational_sql(plan)
         if relational is not None:
             return self._opened(*relational)
+        if isinstance(plan, Relation) and plan.sampling is not None:
+            return self._estimated(plan)
         if isinstance(plan, Relation) or (wanted is None and early(plan)):
             return self._nested(plan, wanted)
         match plan:
@@ -154,11 +163,25 @@ class Executor:
                 return Pipe(unnested_schema(plan, below.schema), run_unnest(below.batches, plan, wanted))
             case Conjunction():
                 return self._conjunction(plan, wanted)
+            case Condition():
+                return self._condition(plan, wanted)
             case Demand():
                 return self._demand(plan)
             case Compute() | Filter() | Keep() | Sort():
                 return self._fragment(plan, wanted)
         raise InternalError(f"No operator runs {type(plan).__name__}.")
+
+    def _estimated(self, plan: Relation) -> Pipe:
+        """A grouping of which some rows are asked."""
+
+        def show(name: str, table: pa.Table, types: Sequence[str]) -> None:
+            self._registered.append(name)
+            self._duck.register({name: table}, {name: types})
+
+        estimated = Estimated(plan, self._duck, Hands(self._have, self._table, show))
+        sql = estimated.text()
+        report(estimated, plan, self._run)
+        return self._opened(sql, replace(plan, inputs=()))
 
     def _opened(self, sql: str, leaf: Source | Relation) -> Pipe:
         """A text without calls, whose leaf's inputs are to be had first."""
@@ -216,13 +239,32 @@ class Executor:
         """Several calls as one, if there are rows to learn from."""
         found = conjuncts(plan)
         relational = relational_sql(found.below)
-        if relational is None or wanted is not None or self._partial.on or not self._many(*relational):
+        if relational is None or self._partial.on or not self._many(*relational):
             return self._pipe(plan.input, wanted)
         below = self._opened(*relational)
         stages = tuple(self._stages.stage(call) for call in as_written(found.calls))
         made = {field.name: field for field in [*below.schema, *(stage.field() for stage in stages)]}
         schema = pa.schema([made[column.name] for column in columns(plan)])
-        batches = run_conjunction(below.batches, Conjunct(stages, schema), self._run, free=below.free)
+        conjunct = Conjunct(stages, schema)
+        batches = run_conjunction(below.batches, conjunct, self._run, free=below.free, demand=wanted, wanted=wanted)
+        return Pipe(schema, batches, below.free)
+
+    def _condition(self, plan: Condition, wanted: Wanted | None) -> Pipe:
+        """Several calls of which each row is asked as many as its condition needs, if there are rows to learn from."""
+        found = asked(plan.input, plan.condition, plan.keep)
+        relational = None if found is None else relational_sql(found.below)
+        few = relational is not None and not self._many(*relational)
+        if found is None or few or self._partial.on:
+            return self._pipe(plan.input, wanted)
+        lowest = relational is not None
+        below = self._pipe(found.below, None if lowest else wanted)
+        # A stage is made once, perhaps by who counts calls at once, and from the call as it stands in the plan.
+        stages = tuple(replace(self._stages.stage(call), call=call) for call in found.calls)
+        made = {field.name: field for field in [*below.schema, *(stage.field() for stage in stages)]}
+        schema = pa.schema([made.get(c.name, pa.field(c.name, pa.bool_())) for c in columns(plan)])
+        decision = Decision(stages, found.leaves, found.tree, found.known, plan.keep, schema, self._duck.bare())
+        demand = wanted if lowest else None
+        batches = run_condition(below.batches, decision, self._run, free=below.free, demand=demand, wanted=wanted)
         return Pipe(schema, batches, below.free)
 
     def _many(self, sql: str, leaf: Source | Relation) -> bool:

@@ -17,7 +17,7 @@ from .streams_of_calls import share
 def may_be_refused(plan: Relation, settings: Settings, statistics: Statistics) -> bool:
     """Whether it is worth a search: there is a cap that is an error, and every call has been measured.
 
-    A source that cannot be read twice is not looked at beforehand.
+    A source that cannot be read twice is not looked at beforehand. How many rows an estimate takes is found out as it goes.
     """
     caps = (settings.llm_max_cost_usd, settings.llm_max_seconds)
     if settings.llm_best_effort or settings.llm_on_budget == "partial" or caps == (None, None):
@@ -25,7 +25,8 @@ def may_be_refused(plan: Relation, settings: Settings, statistics: Statistics) -
     made = [node.call for node in calls(plan)]
     known = all(statistics.tokens_in(replace(call, arms=None)) is not None for call in made)
     sources = [node for node in walk(plan) if isinstance(node, Source)]
-    return bool(made) and known and all(statistics.rereadable(source) for source in sources)
+    sampled = any(isinstance(node, Relation) and node.sampling is not None for node in walk(plan))
+    return bool(made) and known and not sampled and all(statistics.rereadable(source) for source in sources)
 
 
 def check_feasible(plans: Plans, policy: Policy, store: Store, *, cached: bool) -> None:

@@ -41,7 +41,7 @@ def relational_sql(plan: Plan) -> tuple[str, Source | Relation] | None:
     match plan:
         case Source() if not plan.passes:
             return source_sql(plan), plan
-        case Relation() if plan.pop is None:
+        case Relation() if plan.pop is None and plan.sampling is None:
             return plan.sql, plan
         case Compute() | Filter() | Keep() | Sort() | Demand():
             below = relational_sql(plan.input)

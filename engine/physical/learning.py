@@ -8,15 +8,16 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 
+from ...optimizer.search.chooser import Chooser
 from ..dataflow.moments import Moments
 from ..dataflow.progress import SiteProgress
 from ..errors import BindError, InterfaceError, OperationalError
 from ..plan.nodes import Plan
 from ..store import Store
 from ..store.statistics import TaskStatistics
-from .operators.call_stage import Armed, CallStage
+from .operators.call_stage import Armed, CallStage, Merging, Way
 from .stages import Stages
-from .task_keys import Site, about, sites, task_key, thinned_by
+from .task_keys import Site, about, sites, task_key, thinned_by, together
 
 
 def learn(plan: Plan, stages: Stages, store: Store) -> Future[None] | None:
@@ -35,26 +36,73 @@ def _of_site(site: Site, stages: Stages) -> Iterator[TaskStatistics]:
     if stage is None:
         return
     thinned = thinned_by(site.below, stages.spec)
+    # A profile asks about a table's first rows each time: where the store cannot tell, nothing that it sees is surely new.
+    fresh = float(not stages.compares or bool(stage.call.options["cache"]))
     asked = stage.caller.progress.inputs if stage.armed is None else stage.armed.chooser.asked[0]
-    known = _sums(_blank(stage, site.data, thinned), stage, asked)
+    known = replace(_sums(_blank(stage, site.data, thinned), stage, asked), fresh=fresh)
     if known.inputs or known.calls:
         rows, rows_true = _rows(stage)
         yield replace(known, rows=rows, rows_true=rows_true)
     if stage.armed is not None:
-        yield from _of_arms(stage, stage.armed, site, thinned)
+        yield from _of_arms(stage, stage.armed, site, thinned, fresh)
+    group = stages.groups.get(site.call.output.name)
+    if group is not None:
+        yield from _of_group(stage, group, site, thinned, fresh)
 
 
-def _of_arms(stage: CallStage, armed: Armed, site: Site, thinned: str) -> Iterator[TaskStatistics]:
+def _of_arms(stage: CallStage, armed: Armed, site: Site, thinned: str, fresh: float) -> Iterator[TaskStatistics]:
     """Arms are calls that a user could have written: what they take is kept as theirs, how they agree as the reference's."""
+    blank = _blank(stage, site.data, thinned)
     for arm, made in enumerate(armed.stages, 1):
         taken = _sums(_blank(made, site.data, thinned), made, armed.chooser.asked[arm])
         # The questions of a screen are those of the same model as an arm of its own, which tells of them.
         if taken.calls and made.screened is None:
-            yield taken
-        tally = armed.chooser.tallies[arm]
-        if tally.rows:
-            compared = replace(_blank(stage, site.data, thinned), arm=armed.names[arm])
-            yield replace(compared, compared=float(tally.rows), agreed=float(tally.agreed))
+            yield replace(taken, fresh=fresh)
+        yield from _compared(replace(blank, arm=armed.names[arm]), armed.chooser, arm, (stage, made))
+
+
+def _of_group(stage: CallStage, group: Merging, site: Site, thinned: str, fresh: float) -> Iterator[TaskStatistics]:
+    """What the calls of a group took where they were asked alone for comparison, and how one prompt for all of them agreed."""
+    for way in group.ways:
+        for alone in () if way.together else way.stages:
+            taken = _sums(_blank(alone, site.data, thinned), alone, 0)
+            if taken.calls:  # inputs of the calls as written are counted where their rows are
+                yield replace(taken, fresh=fresh, inputs=0.0 if way is group.ways[0] else taken.inputs)
+    blank = _blank(_together(group.ways[0]), site.data, thinned)
+    for arm in group.chooser.tallies:
+        way = group.ways[arm]
+        one = _together(way)
+        taken = _sums(_blank(one, site.data, thinned), one, group.chooser.asked[arm])
+        if taken.calls and way.together:
+            yield replace(taken, fresh=fresh)
+        yield from _compared(replace(blank, arm=way.name), group.chooser, arm, (stage, one))
+
+
+def _together(way: Way) -> CallStage:
+    """The stage by which a group asks in one prompt, as if it were that of one call."""
+    return replace(way.stages[0], call=together([stage.call for stage in way.stages]))
+
+
+def _compared(
+    blank: TaskStatistics, chooser: Chooser, arm: int, both: tuple[CallStage, CallStage]
+) -> Iterator[TaskStatistics]:
+    """How an arm agreed with the reference, in audits, too; ``both`` : the reference's stage and the arm's.
+
+    Without the cache nobody can tell whether rows are those of an earlier query: then they count as far as they are more.
+    """
+    tally = chooser.tallies[arm]
+    rows, agreed = tally.rows + tally.audited, tally.agreed + tally.agreed_in_audits
+    if rows:
+        anew = max(_anew(stage, chooser.asked[of], rows) for stage, of in zip(both, (0, arm), strict=True))
+        fresh = min(1.0, anew / rows) if both[0].call.options["cache"] else 0.0
+        yield replace(blank, compared=float(rows), agreed=float(agreed), fresh=fresh)
+
+
+def _anew(stage: CallStage, asked: int, compared: int) -> float:
+    """In how many comparisons, at least, a stage's answer was not in the store."""
+    progress = stage.caller.progress
+    found = progress.cached / progress.asked if progress.asked else 1.0
+    return max(0.0, asked * (1.0 - found) - (asked - compared))
 
 
 def _blank(stage: CallStage, data: str, thinned: str) -> TaskStatistics:

@@ -69,6 +69,14 @@ class Learnt(DeclaredKeys):
             return None
         return share(sum(each.agreed for each in known), compared, _source(known, compared))
 
+    def compared(self, call: SemanticCall, arm: str, below: Plan | None) -> tuple[float, float, float]:
+        """See :class:`Statistics`. Of this data alone: it is to prove something, not to guess."""
+        here, thinned = self.data.get(call.output.name), thinned_by(below, self.find)
+        known = [s for s in self._of(call, arm) if s.compared and s.data == here and s.thinned_by == thinned]
+        rows, agreed = sum(s.compared for s in known), sum(s.agreed for s in known)
+        kept = self.selectivity(call, below)
+        return rows, agreed, rows * kept.value if kept is not None else 0.0
+
     def _mean(
         self, call: SemanticCall, added: Callable[[TaskStatistics], float], squares: Callable[[TaskStatistics], float]
     ) -> Figure | None:

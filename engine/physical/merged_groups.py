@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from ...optimizer.search.chooser import Chooser
+from ...optimizer.search.chooser import DELTA, Chooser
 from ...optimizer.search.loss import LossBudget
 from ...udfs.functions import functions
 from ...udfs.models.base import Model, ModelSpec
@@ -42,7 +42,7 @@ class MergedGroups:
     Parameters
     ----------
     run : the query. models : who opens them. stages : the query's, by output column. alone : makes the stage of an arm.
-    loss : what the plan may lose.
+    loss : what the plan may lose. compares : every row is asked in all ways, and nothing is decided.
     """
 
     def __init__(
@@ -52,9 +52,17 @@ class MergedGroups:
         stages: Mapping[str, CallStage],
         alone: Callable[[SemanticCall, Arm], CallStage],
         loss: Callable[[Arms], LossBudget],
+        *,
+        compares: bool = False,
     ) -> None:
         self._run, self._models, self._stages, self._alone, self._loss = run, models, stages, alone, loss
+        self._compares = compares
         self._made: dict[str, Merging] = {}
+
+    @property
+    def made(self) -> Mapping[str, Merging]:
+        """Groups made so far, by the output column of the first call."""
+        return self._made
 
     def part(self, call: SemanticCall, merge: Merge) -> Part:
         """The part of a call in its group."""
@@ -85,6 +93,8 @@ class MergedGroups:
             rows=questions.expected,
             same=agreement_of_all,
             explore=EXPLORE_SHARE,
+            compares=self._compares,
+            delta=DELTA / merge.arms.sites,
         )
         chooser.also = lambda arm: kept.enough(arm, chooser.target)
         decided, notes = Memo[str | bytes, int](REMEMBERED, REMEMBERED), first.caller.progress.notes

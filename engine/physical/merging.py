@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ...optimizer.cost.estimate import TOKENS_OUT, TOKENS_OUT_OTHER
 from ...optimizer.search.agreement import agreement
-from ...optimizer.search.chooser import LEAST_POSITIVES, Tally
+from ...optimizer.search.chooser import LEAST_POSITIVES
+from ...optimizer.search.tally import Tally
 from ...udfs.models.base import Generate
 from ...udfs.models.prices import estimate_usd
 from .arm_costs import usd_a_question
@@ -79,6 +80,12 @@ class WayCosts:
         for arm, way in enumerate(self._ways):
             usd, so_far = self._usd_of(way, values), self._usd[arm]
             self._usd[arm] = None if usd is None or so_far is None else so_far + usd
+
+    @property
+    def usd(self) -> Mapping[int, float | None]:
+        """Per way: US dollars a row by its prompts and the price list; ``None``: no price is known."""
+        rows = max(1, self._rows)
+        return {arm: None if usd is None or not self._rows else usd / rows for arm, usd in enumerate(self._usd)}
 
     def of(self) -> Sequence[float]:
         """Per way: US dollars a row, or seconds of service over questions answered at once."""

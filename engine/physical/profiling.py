@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +10,17 @@ import pyarrow as pa
 
 from ...optimizer.context import Context
 from ...optimizer.cost.figure import legible
+from ...optimizer.pipeline import disabled
+from ...optimizer.rules import merged_calls
 from ...optimizer.rules.arms import arms
 from ...optimizer.search.bounds import wilson
-from ...optimizer.search.chooser import Tally
+from ...optimizer.search.tally import Tally
 from ..errors import NotSupportedError
-from ..plan.nodes import Arms, Call, Demand, Plan, Relation
+from ..plan.nodes import Call, Demand, Plan, Relation, SemanticCall
 from ..plan.walk import calls, transform_up, walk
 from .arm_costs import ArmCosts
-from .operators.call_stage import Armed, CallStage
+from .merging import WayCosts
+from .operators.call_stage import CallStage, Merging
 from .stages import Stages
 
 COLUMNS = pa.schema(
@@ -40,12 +43,25 @@ ALONE = "the reference; no other model may answer, or such answers cannot be com
 
 
 def with_arms(plan: Relation, context: Context) -> Relation:
-    """The plan with every arm that its calls may have, whatever the settings allow."""
+    """The plan with every arm that its calls may have, alone and in one prompt, whatever the settings allow."""
+    off = disabled(context.settings)
     allowed = {"llm_min_quality": context.settings.llm_min_quality or 0.5, "llm_objective": "cost"}
-    settings = context.settings.model_copy(update=allowed)
-    armed = arms(plan, replace(context, settings=settings))
-    assert armed is None or isinstance(armed, Relation)
-    return armed or plan
+    permitted = replace(context, settings=context.settings.model_copy(update=allowed))
+    alone = _with_calls(plan, lambda call: replace(call, merge=None) if call.merge is not None else call)
+    alone = arms(alone, permitted) or alone
+    own = {node.call.output.name: node.call.arms for node in calls(alone)}
+    grouped = alone if merged_calls.RULE.name in off else merged_calls.RULE.apply(alone, permitted) or alone
+    found = _with_calls(grouped, lambda call: replace(call, arms=own[call.output.name]))
+    assert isinstance(found, Relation)
+    return found
+
+
+def _with_calls(plan: Plan, change: Callable[[SemanticCall], SemanticCall]) -> Plan:
+    def visit(node: Plan) -> Plan | None:
+        changed = change(node.call) if isinstance(node, Call) else None
+        return replace(node, call=changed) if isinstance(node, Call) and changed is not None else None
+
+    return transform_up(plan, visit)
 
 
 def sampled(plan: Relation, rows: int) -> Relation:
@@ -74,17 +90,26 @@ def sampled(plan: Relation, rows: int) -> Relation:
 class ProfileStages(Stages):
     """Every row is answered by all arms; the reference's answer is the row's."""
 
-    def _armed(self, reference: CallStage, arms: Arms) -> Armed:
-        armed = super()._armed(reference, arms)
-        armed.chooser.compares = True
-        return armed
+    compares = True
 
 
 def profile_table(plan: Relation, stages: Stages) -> pa.Table:
     """What a profile measured: per call the reference, then its arms, the most agreeing first."""
     made = {call.call.output.name: stages.stage(call.call) for call in calls(plan)}
     rows = [legible(row) for stage in made.values() for row in _rows(stage)]
+    rows += [legible(row) for group in stages.groups.values() for row in _rows_of_group(group)]
     return pa.Table.from_pylist(rows, schema=COLUMNS)
+
+
+def _rows_of_group(group: Merging) -> Iterator[Mapping[str, Any]]:
+    """One prompt for several calls, against each alone: all their answers together agree with the reference's, or they do not."""
+    usd = group.costs.usd if isinstance(group.costs, WayCosts) else {}
+    sites = " + ".join(stage.call.site for stage in group.ways[0].stages)
+    tallies = group.chooser.tallies
+    for arm in sorted(tallies, key=lambda arm: (-tallies[arm].mean(), arm)):
+        way = group.ways[arm]
+        if way.together:
+            yield _Arm(way.stages[0], way.name, tallies[arm].rows, tallies[arm], "", None, usd.get(arm)).row(sites)
 
 
 def _rows(stage: CallStage) -> Iterator[Mapping[str, Any]]:
@@ -97,7 +122,8 @@ def _rows(stage: CallStage) -> Iterator[Mapping[str, Any]]:
     chooser, tallies = armed.chooser, armed.chooser.tallies
     kept = _kept_theirs(tallies) if chooser.boolean else None
     yield _Arm(stage, armed.names[0], chooser.asked[0], None, REFERENCE, kept, usd.get(0)).row()
-    for arm in sorted(tallies, key=lambda arm: (-tallies[arm].mean(), arm)):
+    told = [arm for arm in tallies if not (isinstance(costs, ArmCosts) and costs.repeats(arm))]
+    for arm in sorted(told, key=lambda arm: (-tallies[arm].mean(), arm)):
         tally, made = tallies[arm], armed.stages[arm - 1]
         failed = made.caller.progress.failed
         note = f"{failed} rows failed" if failed else ""
@@ -138,11 +164,12 @@ class _Arm:
         }
 
     def _usd(self) -> float | None:
-        """As billed; where answers were there already, or calls were made to calibrate, by prompts and the price list."""
+        """As billed; where others had asked, or answers were there already, or calls were made to calibrate, by prompts and the price list."""
         progress = self.stage.caller.progress
         if not self.rows:
             return None
-        if progress.cached or progress.calibration or not progress.calls:
+        found = progress.cached or progress.shared or self.stage.screened is not None
+        if found or progress.calibration or not progress.calls:
             return self.estimated_usd
         return None if progress.unpriced else progress.cost_usd / self.rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ from ...optimizer.context import Context, Statistics
 from ...optimizer.cost.estimate import estimate
 from ...optimizer.cost.figure import Figure, guess, joined, total
 from ...optimizer.search.memo import MOST_SITES, ArmCost, Memo, Site
-from ...optimizer.search.point import Point
+from ...optimizer.search.point import Point, frontier
 from ...optimizer.search.policy import Policy
 from ...optimizer.search.rejected import Rejected, neighbours, rejected
 from ..dataflow.run import QueryRun
@@ -21,6 +22,7 @@ from .arm_costs import usd_a_question
 from .duck import Duck
 from .estimates import TOKENISED_ROWS, price_of, samples_of
 from .fragments import relational_sql
+from .grouped_plans import Group, groups_of, with_group
 from .model_pool import ModelPool
 from .operators.call_stage import CallStage
 from .profiling import with_arms
@@ -89,11 +91,33 @@ def search_plans(
         return Plans(problem=f"plans of more than {MOST_SITES} calls are not searched")
     rows = _rows(duck, plan, stream)
     found = {call.site: tuple(_arms(stages.stage(call), rows, pool, statistics)) for call in stream.calls}
+    groups = {group: _of_group(group, pool, statistics) for group in groups_of(stream.calls, stages)}
     source = joined(*(f.source for f in (stream.rows, *_sources(found))))
-    return _searched(stream, found, policy, source)
+    return _searched(stream, found, groups, policy, source)
 
 
-def _searched(stream: Stream, found: Mapping[str, tuple[ArmFigures, ...]], policy: Policy, source: str) -> Plans:
+def _of_group(group: Group, pool: ModelPool, statistics: Statistics) -> tuple[ArmFigures, ...]:
+    """What is known of one prompt for several calls: what earlier queries taught."""
+    return tuple(
+        ArmFigures(
+            name,
+            str(call.options["model"]),
+            _learnt_money(call, pool, statistics),
+            statistics.seconds(call),
+            statistics.agreement(group.reference, name),
+            at_once,
+        )
+        for name, call, at_once in group.ways
+    )
+
+
+def _searched(
+    stream: Stream,
+    found: Mapping[str, tuple[ArmFigures, ...]],
+    groups: Mapping[Group, tuple[ArmFigures, ...]],
+    policy: Policy,
+    source: str,
+) -> Plans:
     measured = {site: tuple(arm for arm in arms if arm.agreement is not None) for site, arms in found.items()}
     unmeasured = {site: tuple(a.name for a in arms if a.agreement is None) for site, arms in found.items()}
     priced = all(arm.money is not None for arms in measured.values() for arm in arms)
@@ -102,11 +126,23 @@ def _searched(stream: Stream, found: Mapping[str, tuple[ArmFigures, ...]], polic
         replace(site, arms=tuple(_cost(arm, priced, timed) for arm in measured[site.label])) for site in stream.sites
     )
     rows = stream.rows.value
-    points = Memo(sites, rows).plans()
-    in_order = Memo(_as_it_runs(sites), rows).plans()
+    ways = [sites, *_grouped(sites, groups, priced, timed)]
+    points = frontier(point for way in ways for point in Memo(way, rows).plans())
+    in_order = frontier(point for way in ways for point in Memo(_as_it_runs(way), rows).plans())
     chosen = replace(policy, best_effort=True).choose(in_order)
-    others = rejected(policy, chosen, [*points, *in_order, *neighbours(chosen, sites, rows)])
+    own = next(way for way in ways if {site.label for site in way} == {step.site for step in chosen.steps})
+    others = rejected(policy, chosen, [*points, *in_order, *neighbours(chosen, own, rows)])
     return Plans(points, chosen, others, unmeasured, measured, stream.least, priced, timed, source)
+
+
+def _grouped(
+    sites: tuple[Site, ...], groups: Mapping[Group, tuple[ArmFigures, ...]], priced: bool, timed: bool
+) -> Iterator[tuple[Site, ...]]:
+    """The sites with one prompt in the place of several calls, for each group of which as much is known as of its calls."""
+    for group, ways in groups.items():
+        known = [w for w in ways if w.agreement and (w.money or not priced) and (w.seconds or not timed)]
+        if known and (found := with_group(sites, group, tuple(_cost(way, priced, timed) for way in known))):
+            yield found
 
 
 def _as_it_runs(sites: Sequence[Site]) -> tuple[Site, ...]:
@@ -133,15 +169,37 @@ def _arms(
     if stage.armed is not None:
         for name, made in zip(stage.armed.names[1:], stage.armed.stages, strict=True):
             agreement = statistics.agreement(replace(stage.call, arms=None), name)
-            figures = _figures(made, name, agreement, rows, pool, statistics)
-            yield figures if made.screened is None else _checked(figures, reference, made, statistics)
+            members = (replace(made, beside=()), *made.beside)
+            figures = _mixed([_figures(one, name, agreement, rows, pool, statistics) for one in members])
+            checks = None if made.screened is None else _checks(stage, made, statistics)
+            yield figures if checks is None else _checked(figures, reference, checks)
 
 
-def _checked(screen: ArmFigures, reference: ArmFigures, stage: CallStage, statistics: Statistics) -> ArmFigures:
-    """The screen's figures, and the reference's for the rows that the screen keeps."""
-    kept = statistics.selectivity(replace(stage.call, arms=None)) or guess(
-        0.5, "prior: half of the rows are checked", 2.0
-    )
+def _mixed(members: Sequence[ArmFigures]) -> ArmFigures:
+    """The figures of models that are asked the same at once; mostly it is one."""
+    if len(members) == 1:
+        return members[0]
+    usd = [member.money for member in members if member.money is not None]
+    service = [member.seconds for member in members if member.seconds is not None]
+    money = total(usd) if len(usd) == len(members) else None
+    seconds = max(service, key=lambda each: each.value) if len(service) == len(members) else None
+    return replace(members[0], money=money, seconds=seconds, at_once=min(member.at_once for member in members))
+
+
+def _checks(reference: CallStage, arm: CallStage, statistics: Statistics) -> Figure:
+    """The share of rows for which an arm asks the reference, too: what a screen keeps, what a mixture differs in."""
+    call = replace(reference.call, arms=None)
+    if not arm.beside:
+        return statistics.selectivity(call) or guess(0.5, "prior: half of the rows are checked", 2.0)
+    known = [statistics.agreement(call, str(one.call.options["model"])) for one in (arm, *arm.beside)]
+    shares = [figure.value for figure in known if figure is not None]
+    if len(shares) < len(known):
+        return guess(0.25, "prior: models differ in a quarter of the rows", 2.0)
+    return guess(1.0 - math.prod(shares), "agreements of models, as if they erred independently", 2.0)
+
+
+def _checked(screen: ArmFigures, reference: ArmFigures, kept: Figure) -> ArmFigures:
+    """The screen's figures, and the reference's for the rows that are checked."""
 
     def both(mine: Figure | None, theirs: Figure | None) -> Figure | None:
         return None if mine is None or theirs is None else total((mine, theirs.times(kept)))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from ...optimizer.search.chooser import Chooser
+from ...optimizer.kinds_of_prompt import REASONS
+from ...optimizer.search.agreement import agreement
+from ...optimizer.search.chooser import DELTA, Chooser
 from ...optimizer.search.loss import LossBudget
+from ...optimizer.search.row_sets import row_sets
+from ...optimizer.search.tally import Earlier
 from ...udfs.functions import functions
 from ...udfs.models.base import Model, ModelSpec
 from ...udfs.spec import Arguments, Task
@@ -18,13 +22,18 @@ from ..plan.nodes import Arm, Arms, SemanticCall
 from ..store import Store
 from ..types import parse_type
 from .arm_costs import ArmCosts, Questions
+from .arm_tasks import as_asked
 from .arranged import Arranged
 from .batch_size import BatchSize
 from .merged_groups import MergedGroups
-from .operators.call_stage import Armed, CallStage, Screened
+from .operators.call_stage import Armed, CallStage, Merging, Screened
+from .operators.label_grid import TOGETHER
 from .operators.reorder import Prefixes
 from .prefix_order import Grant
 from .row_fates import Batching, NeverInvalid
+
+BLOCKS = "blocks"
+"""Who asks about many pairs in a prompt has counters of its own, as an arm has: its calls are unlike the others."""
 
 
 class Models(Protocol):
@@ -42,12 +51,15 @@ class Models(Protocol):
 class Stages:
     """The call sites of one query; each is made once and kept for EXPLAIN ANALYZE."""
 
+    compares: ClassVar[bool] = False
+    """Whether all arms answer every row, and nothing is decided."""
+
     def __init__(self, run: QueryRun, models: Models) -> None:
         self._run, self._models = run, models
         self._made: dict[str, CallStage] = {}
         self._arranged: dict[str, Arranged] = {}
         self._loss: LossBudget | None = None
-        self._groups = MergedGroups(run, models, self._made, self._arm, self._loss_of)
+        self._groups = MergedGroups(run, models, self._made, self._arm, self._loss_of, compares=self.compares)
 
     def stage(self, call: SemanticCall) -> CallStage:
         """The stage of a call."""
@@ -80,12 +92,18 @@ class Stages:
         """Stages made so far, by output column."""
         return self._made
 
+    @property
+    def groups(self) -> Mapping[str, Merging]:
+        """Groups of calls that one prompt may answer, as far as rows have come, by the output column of their first."""
+        return self._groups.made
+
     def spec(self, name: str) -> ModelSpec:
         """A model's entry in the catalogue."""
         return self._models.find(name)
 
     def _make(self, call: SemanticCall) -> CallStage:
         model, spec = self._models.open(call.options["model"])
+        written = model
         if call.inputs_by_prefix:
             model = self._arranged[call.output.name] = Arranged(model)
         function = functions()[call.function]
@@ -94,7 +112,11 @@ class Stages:
         batching = self._batching(call, model, spec, caller)
         stage = CallStage(call, task, parse_type(call.output.type), caller, function.kind == "aggregate", batching)
         if call.merge is not None:
-            return replace(stage, merged=self._groups.part(call, call.merge))
+            stage = replace(stage, merged=self._groups.part(call, call.merge))
+        if call.pairs is not None:
+            stage = replace(stage, blocks=partial(self._caller, call, NeverInvalid(written), spec, BLOCKS))
+        if call.pairs is not None and call.pairs.labels:
+            stage = replace(stage, labels=partial(self._caller, call, NeverInvalid(written), spec, TOGETHER))
         return stage if call.arms is None else replace(stage, armed=self._armed(stage, call.arms))
 
     def _armed(self, reference: CallStage, arms: Arms) -> Armed:
@@ -109,8 +131,15 @@ class Stages:
             beside=costs.beside,
             rows=questions.expected,
             boolean=reference.type.kind == "boolean",
+            same=row_sets if functions()[reference.call.function].to_many else agreement,
             levels=loss.levels,
             offers=partial(loss.offer, reference.call.site),
+            spare=partial(loss.spare, reference.call.site),
+            kept_room=partial(loss.kept.room, reference.call.site),
+            kept_took=partial(loss.kept.take, reference.call.site),
+            earlier={number: Earlier(*known) for number, known in enumerate(arms.earlier, 1)},
+            compares=self.compares,
+            delta=DELTA / arms.sites,
         )
         name = str(reference.call.options["model"])
         return Armed(
@@ -128,9 +157,10 @@ class Stages:
         model, spec = self._models.open(made.options["model"])
         caller = self._caller(made, model, spec, arm.name)
         batching = self._batching(made, model, spec, caller, arm.name)
-        screened = Screened() if arm.checked else None
-        kind = parse_type(call.output.type)
-        return CallStage(made, make_task(made, model), kind, caller, batching=batching, screened=screened)
+        screened = Screened() if arm.checked or arm.beside else None
+        kind, task = parse_type(call.output.type), make_task(made, model)
+        beside = tuple(self._arm(call, Arm(f"{arm.name}: {name}", {"model": name})) for name in arm.beside)
+        return CallStage(made, task, kind, caller, batching=batching, screened=screened, beside=beside)
 
     def _caller(self, call: SemanticCall, model: Model, spec: ModelSpec, arm: str = "") -> Caller:
         cache = bool(call.options["cache"])
@@ -164,8 +194,8 @@ def shares_prompts(call: SemanticCall) -> bool:
 def make_task(call: SemanticCall, model: Model) -> Task:
     """Lower a bound call for a model."""
     capabilities = model.capabilities
-    if shares_prompts(call):
-        # An answer among others has no probability of its own: the task decides by what the model says.
+    if shares_prompts(call) or call.options.get(REASONS):
+        # An answer among others, or behind a reason, has no probability of its own: the task decides by what the model says.
         capabilities = replace(capabilities, choice_scores=False)
     arguments = Arguments(
         constants=call.constants,
@@ -173,4 +203,4 @@ def make_task(call: SemanticCall, model: Model) -> Task:
         texts=call.argument_texts,
         options=call.options,
     )
-    return functions()[call.function].lower(arguments, capabilities)
+    return as_asked(functions()[call.function].lower(arguments, capabilities), call)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ...optimizer.paths import answers, path
 from ...udfs.models.base import ModelSpec
@@ -52,6 +52,13 @@ def task_key(call: SemanticCall, spec: ModelSpec) -> str:
     return digest(
         call.function, constants, call.output.type, call.argument_types, options, spec.name, spec.provider, model
     )
+
+
+def together(members: Sequence[SemanticCall]) -> SemanticCall:
+    """Several calls in one prompt, as a call that statistics can be kept of."""
+    asked = (constant for call in members for constant in (*call.constants, (call.output.type,)))
+    function = " + ".join(call.function for call in members)
+    return replace(members[0], function=function, constants=tuple(asked), arms=None, merge=None)
 
 
 def data_key(call: SemanticCall, below: Plan) -> str:

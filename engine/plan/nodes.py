@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .sampling import Sampling
+
 
 @dataclass(frozen=True, slots=True)
 class Expr:
@@ -53,11 +55,18 @@ class Arm:
     ----------
     name : for people: ``small``, ``small, 8 rows a prompt``. options : those that differ.
     checked : only its FALSE counts; the reference is asked about the other rows.
+    beside : other models that are asked the same; where they do not all agree, the reference is asked.
     """
 
     name: str
     options: Mapping[str, Any] = field(hash=False)
     checked: bool = False
+    beside: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the call's own prompt, sent to one model, for one row or for several."""
+        return not self.checked and not self.beside and self.options.keys() <= {"model", "batch_rows"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +76,15 @@ class Arms:
     Parameters
     ----------
     arms : in no order. objective : what the cheapest is cheapest in. loss : share of rows in which a whole plan may differ from
-        the reference. sites : how many calls of the plan share it.
+        the reference. sites : how many calls of the plan share it. earlier : of each arm, what the store knows of its agreement
+        on this data: rows, the sum of agreements, rows that the reference kept; empty: nothing is known.
     """
 
     arms: tuple[Arm, ...]
     objective: Literal["cost", "time"]
     loss: float
     sites: int
+    earlier: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +110,13 @@ class Pairs:
     Parameters
     ----------
     left, right : its arguments from one side and from the other. recall : share of the matches that has to be found.
+    labels : where one side has few short texts, one prompt may ask a row of the other about all of them (set by a rule).
     """
 
     left: tuple[str, ...]
     right: tuple[str, ...]
     recall: float
+    labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +313,20 @@ class Conjunction:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """The calls below it that a condition reads are asked row by row until its value is known (set by a rule).
+
+    ``input`` shows them as they would be run one by one; an answer that is not asked for is NULL. ``condition`` : of AND, OR, NOT over
+    answers and columns that are there before. ``keep`` : ``'true'``: its parts are filters below, and rows of which it is TRUE
+    leave; ``'value'``: all leave, and somebody above reads the condition as a whole.
+    """
+
+    input: Plan
+    condition: Expr
+    keep: Literal["true", "value"] = "true"
+
+
+@dataclass(frozen=True, slots=True)
 class Grouping:
     """A GROUP BY in its parts, so that it can be done for some groups at a time.
 
@@ -349,6 +376,7 @@ class Relation:
     session : it must run on the user's connection (it reads tables, macros, variables or is not a query).
     grouping : its parts, when it is a GROUP BY that means the same on any connection (``None``: it is not).
     pop : each group is made as soon as all rows of its parent are there (set by a rule; ``None``: all rows come first).
+    sampling : its aggregates are estimated from some of its rows (set by a rule).
     label : the user's words for what it does, for EXPLAIN ("": show ``sql``).
     """
 
@@ -365,7 +393,8 @@ class Relation:
     session: bool = False
     grouping: Grouping | None = None
     pop: Pop | None = None
+    sampling: Sampling | None = None
     label: str = ""
 
 
-Plan = Source | Compute | Filter | Call | Unnest | Keep | Sort | Demand | Conjunction | Relation
+Plan = Source | Compute | Filter | Call | Unnest | Keep | Sort | Demand | Conjunction | Condition | Relation

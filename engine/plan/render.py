@@ -11,6 +11,7 @@ from .conjuncts import conjuncts
 from .nodes import (
     Call,
     Compute,
+    Condition,
     Conjunction,
     Demand,
     Filter,
@@ -23,6 +24,7 @@ from .nodes import (
     Source,
     Unnest,
 )
+from .sampling import Sampling
 from .walk import children, columns, walk
 
 Path = tuple[int, ...]
@@ -122,31 +124,50 @@ def _text(plan: Plan, words: Callable[[str], str]) -> str:
         case Source():
             shown = words(", ".join(c.label for c in columns(plan)))
             return f"{words(plan.from_sql) or '(one row)'}  [{shown}]{_first(plan.limit)}"
-        case Compute():
-            return words(", ".join(c.expr.label for c in plan.columns))
-        case Filter():
-            return words(plan.predicate.label)
+        case Compute() | Filter() | Keep():
+            return words(_row_wise(plan))
         case Call():
             return _call(plan.call, words)
         case Unnest():
             kept = "  keeps rows without any" if plan.keep_empty else ""
             return words(plan.label) + kept + ("  as they are written" if plan.early else "")
-        case Keep():
-            return words(", ".join(plan.names))
         case Sort():
             return words(plan.keys.label) + _first(plan.limit)
-        case Demand() | Conjunction():
-            return _how(plan)
+        case Demand() | Conjunction() | Condition():
+            return _how(plan, words)
         case Relation():
-            return words(plan.label or plan.sql) + _pop(plan.pop) + ("  prefetch" if plan.prefetch else "")
+            return words(plan.label or plan.sql) + _ways(plan)
         case _:
             assert_never(plan)
 
 
-def _how(plan: Demand | Conjunction) -> str:
+def _row_wise(plan: Compute | Filter | Keep) -> str:
+    match plan:
+        case Compute():
+            return ", ".join(c.expr.label for c in plan.columns)
+        case Filter():
+            return plan.predicate.label
+        case Keep():
+            return ", ".join(plan.names)
+        case _:
+            assert_never(plan)
+
+
+def _how(plan: Demand | Conjunction | Condition, words: Callable[[str], str]) -> str:
     if isinstance(plan, Demand):
         return f"{plan.rows:,} rows, in waves"
-    return f"{len(conjuncts(plan).calls)} calls, in the order that is cheapest as it goes"
+    what = words(plan.condition.label) + " " if isinstance(plan, Condition) else f"{len(conjuncts(plan).calls)} calls,"
+    return f"{what} in the order that is cheapest as it goes"
+
+
+def _ways(plan: Relation) -> str:
+    return _sampling(plan.sampling) + _pop(plan.pop) + ("  prefetch" if plan.prefetch else "")
+
+
+def _sampling(sampling: Sampling | None) -> str:
+    if sampling is None:
+        return ""
+    return f"  estimated from a sample, ± {100 * sampling.accuracy:.3g}% each (95%)"
 
 
 def _pop(pop: Pop | None) -> str:
@@ -177,7 +198,8 @@ def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
         others = len(call.merge.sites) - 1
         parts.append(f"in one prompt with {'another call' if others == 1 else f'{others} other calls'}, if proved")
     if call.pairs is not None:
-        parts.append(f"blocking by shared words, recall ≥ {call.pairs.recall:.0%}")
+        parts.append(f"likely pairs, then blocks or a sample, recall ≥ {call.pairs.recall:.0%}")
+        parts += ["or classification, if proved"] * call.pairs.labels
     if call.guard is not None:
         parts.append(f"when {words(call.guard)}")
     return "  ".join(parts)
@@ -210,16 +232,26 @@ def _fields(plan: Plan) -> dict[str, Any]:
             return _call_fields(plan.call)
         case Unnest():
             return {"column": plan.column, "keep_empty": plan.keep_empty, "early": plan.early}
-        case Sort():
-            return {"keys": plan.keys.sql, "limit": plan.limit}
-        case Demand():
-            return {"rows": plan.rows}
+        case Sort() | Demand():
+            return {"keys": plan.keys.sql, "limit": plan.limit} if isinstance(plan, Sort) else {"rows": plan.rows}
         case Relation():
-            return {"sql": plan.sql, "limit": plan.limit, "session": plan.session, "prefetch": plan.prefetch}
+            return _relation_fields(plan)
+        case Condition():
+            return {"condition": plan.condition.sql, "keep": plan.keep}
         case Keep() | Conjunction():
             return {}
         case _:
             assert_never(plan)
+
+
+def _relation_fields(plan: Relation) -> dict[str, Any]:
+    return {
+        "sql": plan.sql,
+        "limit": plan.limit,
+        "session": plan.session,
+        "prefetch": plan.prefetch,
+        "accuracy": None if plan.sampling is None else plan.sampling.accuracy,
+    }
 
 
 def _call_fields(call: SemanticCall) -> dict[str, Any]:
@@ -236,4 +268,5 @@ def _call_fields(call: SemanticCall) -> dict[str, Any]:
         "arms": [arm.name for arm in call.arms.arms] if call.arms is not None else [],
         "merged": list(call.merge.sites) if call.merge is not None else [],
         "recall": call.pairs.recall if call.pairs is not None else None,
+        "labels": call.pairs is not None and call.pairs.labels,
     }

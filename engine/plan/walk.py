@@ -10,6 +10,7 @@ from .nodes import (
     Call,
     Column,
     Compute,
+    Condition,
     Conjunction,
     Demand,
     Filter,
@@ -28,7 +29,7 @@ def children(plan: Plan) -> tuple[Plan, ...]:
     match plan:
         case Source() | Relation():
             return tuple(i.plan for i in plan.inputs)
-        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction():
+        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction() | Condition():
             return (plan.input,)
         case _:
             assert_never(plan)
@@ -41,7 +42,7 @@ def with_children(plan: Plan, new: tuple[Plan, ...]) -> Plan:
     match plan:
         case Source() | Relation():
             return replace(plan, inputs=tuple(Input(i.name, p) for i, p in zip(plan.inputs, new, strict=True)))
-        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction():
+        case Compute() | Filter() | Call() | Unnest() | Keep() | Sort() | Demand() | Conjunction() | Condition():
             return replace(plan, input=new[0])
         case _:
             assert_never(plan)
@@ -81,7 +82,7 @@ def columns(plan: Plan) -> tuple[Column, ...]:
         case Keep():
             keep = {c.name: c for c in columns(plan.input)}
             return tuple(keep[name] for name in plan.names)
-        case Filter() | Sort() | Demand() | Conjunction():
+        case Filter() | Sort() | Demand() | Conjunction() | Condition():
             return columns(plan.input)
         case _:
             assert_never(plan)
@@ -112,7 +113,7 @@ def reads(plan: Plan) -> frozenset[str]:
             return frozenset(plan.names)
         case Sort():
             return plan.keys.uses
-        case Demand() | Conjunction():
+        case Demand() | Conjunction() | Condition():
             return frozenset()
         case _:
             assert_never(plan)

@@ -34,7 +34,7 @@ class TaskStatistics:
     inputs : distinct inputs answered. rows, rows_true : rows answered, and with TRUE (BOOLEAN answers only).
     paid : inputs that a model was asked about, by so many ``calls``; of these the sums, and sums of squares, of tokens and seconds.
     compared, agreed : rows in which an arm was compared with the task's own answer, and the sum of agreements.
-    updated_at : Unix time.
+    updated_at : Unix time. fresh : share of what was seen or compared that no earlier query can have added; it is not kept.
     """
 
     task: str
@@ -58,17 +58,29 @@ class TaskStatistics:
     compared: float = 0.0
     agreed: float = 0.0
     updated_at: float = 0.0
+    fresh: float = 1.0
 
 
-_NAMES = tuple(field.name for field in fields(TaskStatistics))
+_NAMES = tuple(field.name for field in fields(TaskStatistics) if field.name != "fresh")
 _WORDS, _SUMS = _NAMES[:7], _NAMES[7:-1]
 _SEEN = ("inputs", "rows", "rows_true")
 """Sums that also count what was found in the cache: rows that were summed up when they were paid for."""
+_COMPARED = ("compared", "agreed")
+"""The same of comparisons: an arm that was compared on these rows before proves nothing more by them."""
 _values = attrgetter(*_NAMES)
-_ADDED = ", ".join(
-    f"{name} = {name} * ?{len(_NAMES) + 1} + excluded.{name}" + (f" * ?{len(_NAMES) + 2}" if name in _SEEN else "")
-    for name in _SUMS
-)
+_DECAY, _SEEN_ANEW, _COMPARED_ANEW = (f"?{len(_NAMES) + place}" for place in (1, 2, 3))
+
+
+def _added(name: str) -> str:
+    """What is there and what is new of it. It is at least what this query alone has, whoever paid for that."""
+    if name not in (*_SEEN, *_COMPARED):
+        return f"{name} = {name} * {_DECAY} + excluded.{name}"
+    count, anew = ("inputs", _SEEN_ANEW) if name in _SEEN else ("compared", _COMPARED_ANEW)
+    more = f"{count} * {_DECAY} + excluded.{count} * {anew} >= excluded.{count}"
+    return f"{name} = CASE WHEN {more} THEN {name} * {_DECAY} + excluded.{name} * {anew} ELSE excluded.{name} END"
+
+
+_ADDED = ", ".join(map(_added, _SUMS))
 _ADD = f"""INSERT INTO statistics ({", ".join(_NAMES)}) VALUES ({", ".join(f"?{n + 1}" for n in range(len(_NAMES)))})
     ON CONFLICT (task, arm, data, thinned_by) DO UPDATE SET {_ADDED}, updated_at = max(updated_at, excluded.updated_at)"""
 _OF_TASK = f"SELECT {', '.join(_NAMES)} FROM statistics WHERE task = ? ORDER BY updated_at DESC, arm, data, thinned_by"
@@ -102,10 +114,10 @@ class Statistics:
         """All that is known of a task, the newest first."""
         return [TaskStatistics(*row) for row in self._tables.fetch(_OF_TASK, [task])]
 
-    def _weights(self, new: TaskStatistics) -> tuple[float, float]:
-        """Of what is there, and of what was seen again."""
-        fresh = min(1.0, new.paid / new.inputs) if new.inputs else 1.0
-        return 0.5 ** ((fresh * new.inputs + new.compared) / self._half_life), fresh
+    def _weights(self, new: TaskStatistics) -> tuple[float, float, float]:
+        """Of what is there, of what was seen again, and of what was compared again."""
+        seen = new.fresh * (min(1.0, new.paid / new.inputs) if new.inputs else 1.0)
+        return 0.5 ** ((seen * new.inputs + new.fresh * new.compared) / self._half_life), seen, new.fresh
 
 
 def _count(connection: sqlite3.Connection) -> int:

@@ -14,6 +14,7 @@ from typing import assert_never
 from ...engine.plan.nodes import (
     Call,
     Compute,
+    Condition,
     Conjunction,
     Demand,
     Filter,
@@ -187,7 +188,7 @@ class _Walker:
                 flow, node = self._unnest(plan, at, demand)
             case Demand() | Sort():
                 flow, node = self._cut(plan, at, demand)
-            case Compute() | Keep() | Conjunction():
+            case Compute() | Keep() | Conjunction() | Condition():
                 flow = self.visit(plan.input, (*at, 0), demand)
                 node = NodeEstimate(flow.rows, flow.rows)
             case _:

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .branches import Branches
+from .chains import Chain
 from .counts import Asked, Counts
 from .drift import History
 from .posterior import draw, mean_costs
 from .predicate import Answer, Logic, Predicate
 from .standing import Judge, Standing
-from .subsets import MOST_PREDICATES, best_orders
+from .subsets import MOST_PREDICATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,11 @@ class Ticket:
     batch: int
     order: tuple[int, ...]
     full: bool
-    logic: Logic
+    logic: Logic | Branches
 
     def next(self, answers: Mapping[int, Answer]) -> int | None:
         """The predicate to ask now, given those answered; ``None``: the row is done."""
-        if not self.full and any(self.logic.decides(answer) for answer in answers.values()):
-            return None
-        return next((place for place in self.order if place not in answers), None)
+        return self.logic.next(self.order, answers, full=self.full)
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class AdaptiveOrder:
     Parameters
     ----------
     predicates : as expected beforehand, in the order in which they are written; shares are worth two rows, costs four.
-    logic : what joins them. seed : of all that is drawn, at least 0. tuning : see there.
+    logic : what joins them; of a condition of AND, OR and NOT its ``Branches``, of which an order is then one. seed : of all that is drawn, at least 0. tuning : see there.
 
     Raises
     ------
@@ -96,11 +96,12 @@ class AdaptiveOrder:
     """
 
     predicates: Sequence[Predicate]
-    logic: Logic = field(default_factory=lambda: Logic("and"))
+    logic: Logic | Branches = field(default_factory=lambda: Logic("and"))
     seed: int = 0
     tuning: Tuning = field(default_factory=Tuning)
     standing: Standing = field(init=False)
     audited: int = field(default=0, init=False)
+    _shape: Chain | Branches = field(init=False)
     _history: History = field(init=False)
     _batches: dict[int, _Batch] = field(default_factory=dict, init=False)
     _number: int = field(default=-1, init=False)
@@ -110,9 +111,10 @@ class AdaptiveOrder:
     def __post_init__(self) -> None:
         if not 0 < len(self.predicates) <= MOST_PREDICATES:
             raise ValueError(f"{len(self.predicates)} predicates: 1 to {MOST_PREDICATES} can be ordered together.")
-        self._history = History(len(self.predicates))
+        self._shape = self.logic if isinstance(self.logic, Branches) else Chain(self.logic, len(self.predicates))
+        self._history = History(len(self.predicates), self._shape.contexts)
         self._size = self.tuning.first
-        self.standing = Standing(tuple(range(len(self.predicates))))
+        self.standing = Standing(self._shape.written)
 
     def ticket(self, row: bytes) -> Ticket | None:
         """How to ask a row; ``None``: answers under way have to be seen first.
@@ -136,7 +138,7 @@ class AdaptiveOrder:
         batch = self._batches[ticket.batch]
         batch.ended += 1
         if row:
-            batch.counts.add(row, ticket.full and len(row) == len(self.predicates))
+            batch.counts.add(row, ticket.full and len(row) == len(self.predicates), self._shape.step)
 
     def _begin(self) -> bool:
         """A new micro-batch, if those it depends on are answered."""
@@ -159,14 +161,16 @@ class AdaptiveOrder:
     def _planned(self, number: int) -> _Batch:
         seen = self._history.total()
         costs = mean_costs(seen, [p.cost for p in self.predicates])
-        going_on = [1 - self.logic.deciding(p) for p in self.predicates]
-        shares = draw(seen, going_on, self.tuning.draws, np.random.default_rng([self.seed, number]))
-        best = best_orders(costs, shares)
-        self.standing = self.tuning.judge.judged(self.standing, costs, shares, best)
+        going_on = [self._shape.going_on(place, p) for place, p in enumerate(self.predicates)]
+        generator = np.random.default_rng([self.seed, number])
+        shares = draw(seen, going_on, self.tuning.draws, generator, self._shape.levels)
+        best = self._shape.best(costs, shares)
+        self.standing = self.tuning.judge.judged(self.standing, costs, shares, best, self._shape.cost)
         order = self.standing.order if self.standing.settled else best.order(0)
         spare = float(costs.sum()) - self.standing.cost
         audit = self.tuning.audit_share * self.standing.cost / spare if spare > 0 else 1.0
-        return _Batch(order, self._next_size(), min(self.tuning.audited, audit), Counts.none(len(self.predicates)))
+        counts = Counts.none(len(self.predicates), self._shape.contexts)
+        return _Batch(order, self._next_size(), min(self.tuning.audited, audit), counts)
 
     def _next_size(self) -> int:
         size = self._size

@@ -9,8 +9,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .levels import Level, levels
 from .predicate import Logic, Predicate
+from .subsets import Best, Shares, best_orders, order_cost
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The shape of predicates that one connective joins, for those who learn orders; see ``Branches`` for conditions.
+
+    Parameters
+    ----------
+    logic : what joins them, and what is asked of them. predicates : how many.
+    """
+
+    logic: Logic
+    predicates: int
+
+    @property
+    def contexts(self) -> int:
+        """Sets of predicates that a row has passed."""
+        return 1 << self.predicates
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """See ``levels``."""
+        return levels(self.predicates, 1)
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The order of the text."""
+        return tuple(range(self.predicates))
+
+    def step(self, place: int, goes_on: bool) -> int:
+        """How far an answer moves the context."""
+        return (1 << place) * goes_on
+
+    def going_on(self, place: int, predicate: Predicate) -> float:
+        """The share of rows that goes on."""
+        del place
+        return 1 - self.logic.deciding(predicate)
+
+    def best(self, costs: NDArray[np.float64], shares: Shares) -> Best:
+        """The order of least expected cost in each world."""
+        return best_orders(costs, shares)
+
+    def cost(self, costs: NDArray[np.float64], shares: Shares, order: Sequence[int]) -> NDArray[Any]:
+        """Expected cost a row of one order, by world."""
+        return order_cost(costs, shares, order)
 
 
 def rank(predicate: Predicate, logic: Logic) -> float:

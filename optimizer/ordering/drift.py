@@ -24,11 +24,12 @@ class History:
     """What was seen, newest last, in buckets whose sizes grow with age: logarithmically many, whatever the table."""
 
     predicates: int
+    contexts: int | None = None
     buckets: list[Counts] = field(default_factory=list)
 
     def total(self) -> Counts:
         """All of it."""
-        found = Counts.none(self.predicates)
+        found = Counts.none(self.predicates, self.contexts)
         for bucket in self.buckets:
             found = found.merged(bucket)
         return found
@@ -45,7 +46,7 @@ class History:
 
     def _cut(self) -> int:
         """How many of the oldest buckets were of other rows."""
-        total, before = self.total(), Counts.none(self.predicates)
+        total, before = self.total(), Counts.none(self.predicates, self.contexts)
         best, found = SURPRISE, 0
         for number, bucket in enumerate(self.buckets[:-1], 1):
             before = before.merged(bucket)

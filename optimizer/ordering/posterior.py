@@ -8,13 +8,13 @@ that have nothing to do with each other are known to be so after few rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .counts import Counts
+from .levels import Level, levels
 from .subsets import Shares
 
 SHRINKAGE = 8.0
@@ -23,16 +23,23 @@ PRIOR_COSTS = 4.0
 _EDGE = 1e-6
 
 
-def draw(counts: Counts, going_on: Sequence[float], worlds: int, generator: np.random.Generator) -> Shares:
+def draw(
+    counts: Counts,
+    going_on: Sequence[float],
+    worlds: int,
+    generator: np.random.Generator,
+    by_level: Sequence[Level] | None = None,
+) -> Shares:
     """So many worlds that what was seen allows, each with its probability.
 
     Parameters
     ----------
     counts : what was seen. going_on : by predicate, the share expected before anything was seen (worth two rows).
+    by_level : the contexts that were counted; the sets of predicates passed, if nothing is said.
     """
     sets, count = counts.asked.shape
     found = np.ones((sets, count, worlds))
-    for level, (masks, predicates, parents) in enumerate(_levels(count)):
+    for level, (masks, predicates, parents) in enumerate(by_level or levels(count, 1)):
         if level:
             below = found[parents, predicates[:, None]]
             weight = counts.asked[parents, predicates[:, None]][..., None] + 1
@@ -57,15 +64,3 @@ def _pooled(counts: Counts, going_on: Sequence[float]) -> tuple[NDArray[Any], ND
     asked, on = counts.asked[1:].sum(axis=0), counts.on[1:].sum(axis=0)
     mean = (on + PRIOR_ROWS * np.asarray(going_on)) / (asked + PRIOR_ROWS)
     return mean[:, None], np.minimum(asked + PRIOR_ROWS, SHRINKAGE)[:, None]
-
-
-@lru_cache(maxsize=16)
-def _levels(count: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
-    """By size of the set: sets, predicates not in them, and the sets with one member less."""
-    found = []
-    for level in range(count):
-        pairs = [(m, i) for m in range(1 << count) if m.bit_count() == level for i in range(count) if not m >> i & 1]
-        less = [[m & ~(1 << j) for j in range(count) if m >> j & 1] for m, _ in pairs]
-        masks, predicates = np.array(pairs, dtype=np.intp).T
-        found.append((masks, predicates, np.array(less, dtype=np.intp)))
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +66,17 @@ class Logic:
         """Whether nothing that follows can matter."""
         ends = self.connective == "or"
         return answer is ends or (answer is None and self.keep == ("false" if ends else "true"))
+
+    def goes_on(self, place: int, answer: Answer) -> bool:
+        """Whether something that follows can matter after the answer of any predicate."""
+        del place
+        return not self.decides(answer)
+
+    def next(self, order: Sequence[int], answers: Mapping[int, Answer], *, full: bool = False) -> int | None:
+        """The predicate to ask now, given those answered; ``None``: the row is done (``full`` : all are answered)."""
+        if not full and any(self.decides(answer) for answer in answers.values()):
+            return None
+        return next((place for place in order if place not in answers), None)
 
     def deciding(self, predicate: Predicate) -> float:
         """The share of rows whose chain this predicate ends."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .branches import BestBranches
 from .subsets import Best, Shares, order_cost
+
+CostOf = Callable[[NDArray[np.float64], Shares, Sequence[int]], NDArray[Any]]
+"""Of an order a row, by world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,17 @@ class Judge:
     indifference: float = 0.02
     hysteresis: float = 0.05
 
-    def judged(self, old: Standing, costs: NDArray[np.float64], shares: Shares, best: Best) -> Standing:
-        """The standing, given worlds that what was seen allows and the best order in each."""
+    def judged(
+        self,
+        old: Standing,
+        costs: NDArray[np.float64],
+        shares: Shares,
+        best: Best | BestBranches,
+        cost_of: CostOf = order_cost,
+    ) -> Standing:
+        """The standing, given worlds that what was seen allows and the best order in each (of branches: ``BestBranches``)."""
         orders = sorted({best.order(world) for world in range(len(best.cost))} | {old.order})
-        cost = {order: order_cost(costs, shares, order) for order in orders}
+        cost = {order: cost_of(costs, shares, order) for order in orders}
         cheapest = min(orders, key=lambda order: float(cost[order].mean()))
         keeps = old.settled and not self._gives_way(cost[old.order], cost[cheapest])
         order = old.order if keeps else cheapest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -55,6 +55,44 @@ def leaves(tree: Tree) -> Iterator[int]:
         case Junction():
             for part in tree.parts:
                 yield from leaves(part)
+        case _:
+            assert_never(tree)
+
+
+def renumbered(tree: Tree, numbers: Mapping[int, int] | Sequence[int]) -> Tree:
+    """The same condition over predicates that are called otherwise.
+
+    >>> renumbered(Not(Leaf(4)), {4: 0})
+    Not(part=Leaf(predicate=0))
+    """
+    match tree:
+        case Leaf():
+            return Leaf(numbers[tree.predicate])
+        case Known():
+            return tree
+        case Not():
+            return Not(renumbered(tree.part, numbers))
+        case Junction():
+            return Junction(tree.connective, tuple(renumbered(part, numbers) for part in tree.parts))
+        case _:
+            assert_never(tree)
+
+
+def negated_leaves(tree: Tree, *, under: bool = False) -> frozenset[int]:
+    """The predicates that stand under an odd number of NOTs. ``under`` : the tree itself stands under one.
+
+    >>> negated_leaves(Not(Junction("or", (Leaf(0), Not(Leaf(1))))))
+    frozenset({0})
+    """
+    match tree:
+        case Leaf():
+            return frozenset({tree.predicate} if under else ())
+        case Known():
+            return frozenset()
+        case Not():
+            return negated_leaves(tree.part, under=not under)
+        case Junction():
+            return frozenset().union(*(negated_leaves(part, under=under) for part in tree.parts))
         case _:
             assert_never(tree)
 

@@ -21,7 +21,8 @@ def arms(plan: Plan, context: Context) -> Plan | None:
     prompt, as soon as that arm has proved, on rows that both answered, to agree in nine of ten.
     Why correct: it is not, row by row: answers change, as far as the user allowed. The allowance holds for the whole plan:
     its calls share it, because a row is as the reference's unless one of its calls disagreed.
-    Wrong for: free text, where two good answers share no word; aggregates, whose groups are few; lists that become rows; and under
+    Lists that become rows agree as far as their rows do: F1 of rows as multisets, which is the row's share of one in what is allowed.
+    Wrong for: free text, where two good answers share no word; aggregates, whose groups are few; and under
     ``llm_objective = 'quality'``, where nothing agrees with the reference as well as itself.
     """
     if context.policy.objective == "quality":
@@ -37,7 +38,9 @@ def arms(plan: Plan, context: Context) -> Plan | None:
     def visit(node: Plan) -> Plan | None:
         if not isinstance(node, Call) or node.call.output.name not in armed or node.call.arms is not None:
             return None
-        chosen = Arms(armed[node.call.output.name], objective, loss, len(armed))
+        others, compared = armed[node.call.output.name], context.statistics.compared
+        earlier = tuple(compared(node.call, arm.name, node.input) for arm in others)
+        chosen = Arms(others, objective, loss, len(armed), earlier if any(map(any, earlier)) else ())
         return replace(node, call=replace(node.call, arms=chosen))
 
     result = transform_up(plan, visit)
@@ -47,7 +50,7 @@ def arms(plan: Plan, context: Context) -> Plan | None:
 def arms_of(call: SemanticCall, context: Context) -> tuple[Arm, ...]:
     """Every arm of a call; none if agreement would mean nothing."""
     function = functions().get(call.function)
-    if function is None or function.model_kind != "generate" or function.to_many or "model" not in call.options:
+    if function is None or function.model_kind != "generate" or "model" not in call.options:
         return ()
     if call.merge is not None:  # its arms answer several calls
         return ()
@@ -55,7 +58,9 @@ def arms_of(call: SemanticCall, context: Context) -> tuple[Arm, ...]:
         return ()
     if call.options.get("on_error") == "details" or not comparable(function, parse_type(call.output.type)):
         return ()
-    return tuple(arm for kind in kinds().values() for arm in kind(call, context))
+    found = (arm for kind in kinds().values() for arm in kind(call, context))
+    # A row that becomes many has its own prompt, and all of its text in it, whoever answers.
+    return tuple(arm for arm in found if not function.to_many or (arm.plain and "batch_rows" not in arm.options))
 
 
 def _calls(plan: Plan) -> list[SemanticCall]:

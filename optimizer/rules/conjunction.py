@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...engine.plan.conjuncts import Conjuncts, conjuncts
-from ...engine.plan.nodes import Conjunction, Demand, Plan, SemanticCall, Unnest
+from ...engine.plan.nodes import Condition, Conjunction, Plan, SemanticCall, Unnest
 from ...engine.plan.walk import calls, children, walk, with_children
 from ...udfs.functions import functions
 from ..context import Context
@@ -20,17 +20,17 @@ def conjunction(plan: Plan, context: Context) -> Plan | None:
     from the first rows, and the others are asked in the order that costs least. Nothing has to be known beforehand.
     Why correct: a row stays if all answers are TRUE, in any order; an answer depends on its row alone; and what is computed
     between the filters can neither fail nor reads an answer. Which rows are asked does change.
-    Wrong for: ``on_error := 'fail'``, where the rows that are asked decide whether the query fails; under a LIMIT and for
-    ``llm_on_budget = 'partial'``, which want the first rows first; and where rows share prompts or their beginnings.
+    Wrong for: ``on_error := 'fail'``, where the rows that are asked decide whether the query fails; for ``llm_on_budget =
+    'partial'``, which wants the first rows first; and where rows share prompts or their beginnings.
     """
-    if context.settings.llm_on_budget == "partial" or any(isinstance(n, Demand | Unnest) for n in walk(plan)):
+    if context.settings.llm_on_budget == "partial" or any(isinstance(n, Unnest) for n in walk(plan)):
         return None
     result = _marked(plan, context)
     return None if result == plan else result
 
 
 def _marked(plan: Plan, context: Context) -> Plan:
-    if isinstance(plan, Conjunction):
+    if isinstance(plan, Condition | Conjunction):
         return plan
     if _together(conjuncts(plan), context):
         return Conjunction(plan)

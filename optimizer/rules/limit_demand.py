@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...engine.plan.nodes import (
     Call,
     Compute,
+    Condition,
     Conjunction,
     Demand,
     Expr,
@@ -67,7 +68,7 @@ def _demand(plan: Plan, rows: int) -> Plan:
             return replace(plan, limit=rows if plan.limit is None else min(rows, plan.limit))
         case Relation() if _one_row_per_row(plan):
             return _under(plan, rows)
-        case Filter() | Conjunction() | Relation() | Unnest():
+        case Filter() | Conjunction() | Condition() | Relation() | Unnest():
             return Demand(plan, rows)
 
 

@@ -220,10 +220,7 @@ def _merge(group: Sequence[_Site], sites: int, context: Context) -> Merge:
     one = [Arm(f"{name}, {ONE_PROMPT}", {"model": name}) for name in models]
     # Neither prompts nor options of arms depend on more of a call than its group has in common.
     alone = [
-        arm
-        for kind in kinds().values()
-        for arm in kind(group[0].call, context)
-        if not arm.checked and _worth(arm, group)
+        arm for kind in kinds().values() for arm in kind(group[0].call, context) if arm.plain and _worth(arm, group)
     ]
     together = (*(True for _ in one), *(False for _ in alone))
     objective: Literal["cost", "time"] = "time" if context.policy.objective == "time" else "cost"

@@ -8,6 +8,7 @@ from ...engine.plan.nodes import (
     Call,
     Column,
     Compute,
+    Condition,
     Conjunction,
     Demand,
     Expr,
@@ -77,7 +78,7 @@ def _prune(plan: Plan, need: frozenset[str]) -> Plan:
             return replace(plan, input=_keep(_prune(plan.input, below), below))
         case Filter() | Sort():
             return replace(plan, input=_prune(plan.input, need | reads(plan)))
-        case Demand() | Conjunction():
+        case Demand() | Conjunction() | Condition():
             return replace(plan, input=_prune(plan.input, need))
         case Keep():
             wanted = frozenset(n for n in plan.names if n in need) or frozenset(plan.names[:1])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 LOSSES = tuple(0.001 * 1.5**n for n in range(16))
 """0.1 % to 44 %, each as likely as the next before anything is known."""
 
 
+@lru_cache(maxsize=1_000)
 def belief(agreed: float, rows: int) -> Sequence[tuple[float, float]]:
     """Losses and how likely each is, after an arm has agreed in so many of so many rows.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -87,19 +88,33 @@ class Proof:
     0.1
     """
 
-    __slots__ = ("_losses", "_proved", "_returns", "_wealth", "delta", "enough", "n")
+    __slots__ = ("_earlier", "_losses", "_of_each", "_proved", "_returns", "_wealth", "delta", "enough", "n")
 
     def __init__(self, losses: Sequence[float], delta: float) -> None:
         self.delta, self.n, self.enough = delta, 0, max(losses)
+        self._earlier, self._of_each = 0.0, np.zeros((len(losses), len(STAKES)))
         self._losses = np.array(sorted(losses))
         self._returns = STAKES / (1.0 - self._losses)[:, None]
         self._wealth = np.tile(np.log(WEIGHTS), (len(losses), 1))
         self._proved = 1.0
 
+    def credit(self, agreed: float, rows: float) -> None:
+        """Start with what gamblers would own after earlier rows. Each row to come takes the place of one of these, so that a row
+        that is seen again counts once. Of agreement in part it is what they own at least (a logarithm is concave)."""
+        won = agreed * np.log1p(self._returns - STAKES) + (rows - agreed) * np.log1p(-STAKES)
+        self._wealth, self._earlier, self._of_each = self._wealth + won, rows, won / rows
+        self._look()
+
     def see(self, x: float) -> None:
         """One more row, 0 <= ``x`` <= 1."""
         self.n += 1
         self._wealth += np.log1p(self._returns * x - STAKES)
+        if self._earlier > 0:
+            self._wealth -= self._of_each * min(1.0, self._earlier)
+            self._earlier -= 1
+        self._look()
+
+    def _look(self) -> None:
         won = self._losses[np.logaddexp.reduce(self._wealth, axis=1) >= -math.log(self.delta)]
         if len(won):
             self._proved = min(self._proved, float(won[0]))
@@ -119,6 +134,7 @@ class Proof:
         return min(1.0, max(0.0, float(np.logaddexp.reduce(self._wealth[at])) / -math.log(self.delta)))
 
 
+@lru_cache(maxsize=20_000)
 def rows_to_win(least: float, delta: float, mean: float) -> float:
     """About how many more rows of such a ``mean`` a :class:`Proof` needs; infinite if it is not above ``least``.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .agreement import agreement
-from .belief import belief
-from .bounds import Bet, Proof, rows_to_win
+from .bounds import Bet, Proof
+from .prospects import Prospects
+from .tally import NOTHING, Earlier, Tally
 
 Phase = Literal["profile", "serve", "audit"]
 
@@ -25,7 +25,10 @@ LEAST_POSITIVES = 3
 HOPELESS = 0.02
 LOOK_AGAIN = 64
 SMALL = 1.5
+LATER = 1.5
+SOON = 0.5
 TOO_DEAR = "a proof would cost more than it saves"
+_MAY_RETURN = ("", TOO_DEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,45 +46,6 @@ class Assignment:
     phase: Phase
 
 
-@dataclass(slots=True)
-class Tally:
-    """What is known of one arm.
-
-    Parameters
-    ----------
-    agreed, rows : Σ and number of agreements with the reference. certified : what rows after the first wave prove.
-    kept_both, kept_mine, kept_theirs : rows that both, this arm, the reference kept (answers that are TRUE).
-    why : it is out, and for what reason ("": it is in).
-    """
-
-    agreed: float = 0.0
-    rows: int = 0
-    certified: Proof | None = None
-    kept_both: int = 0
-    kept_mine: int = 0
-    kept_theirs: int = 0
-    why: str = ""
-
-    def see(self, same: float, mine: Any, theirs: Any) -> None:
-        """One row that both were asked about."""
-        self.rows += 1
-        self.agreed += same
-        self.kept_both += mine is True and theirs is True
-        self.kept_mine += mine is True
-        self.kept_theirs += theirs is True
-        if self.certified is not None:
-            self.certified.see(same)
-
-    def f1(self) -> float:
-        """Of the rows it keeps, against those that the reference keeps; 1 while neither keeps any."""
-        kept = self.kept_mine + self.kept_theirs
-        return 2 * self.kept_both / kept if kept else 1.0
-
-    def mean(self) -> float:
-        """Mean agreement over all rows that were compared."""
-        return self.agreed / self.rows if self.rows else 1.0
-
-
 Costs = Callable[[], Sequence[float]]
 """What one question costs each arm, in one unit for all, as far as is known by now."""
 
@@ -90,12 +54,13 @@ Costs = Callable[[], Sequence[float]]
 class Chooser:
     """The state of one call site.
 
-    Rows come in waves. In a wave all living arms are asked beside the reference, whose answer is the row's. The first wave
-    selects: arms that cannot reach the target are dropped, those that promise to save most remain. Later waves prove how much
-    each of these loses at most (at ``delta`` over all of them); one whose loss fits into the room may serve. The cheapest does,
-    once going on would cost more than it is expected to save. Comparing never costs more than ``EXPLORE_SHARE`` of what the
-    reference alone would. While an arm serves, some rows are audited, and if a wager that it agrees less often than was
-    proved is won, the reference serves again.
+    Rows come in waves. In a wave some arms are asked beside the reference, whose answer is the row's; in the first, all are.
+    Before each further wave those are selected of which most is expected, less what proving it costs; an arm that fails makes
+    way for the next. Rows after its selection prove how much an arm loses at most (at ``delta`` over all arms ever selected);
+    one whose loss fits into the room may serve. The cheapest does, once nothing is expected of going on. Comparing costs
+    ``EXPLORE_SHARE`` of what the reference alone would, and more only out of what is saved or expected to be. While an arm
+    serves, some rows are audited, and if a wager that it agrees less often than was proved is won, the reference serves again.
+    From time to time it is seen whether other sites have left room, or need some: then comparing goes on.
 
     Parameters
     ----------
@@ -107,6 +72,9 @@ class Chooser:
     same : how far an answer agrees with the reference's. also : what else an arm has to meet before it serves.
     explore : what comparing may cost, as a share of what the reference alone would.
     levels : losses that may be proved; quarters of the room if there are none. offers : told what each of them would save.
+    spare : what the site should lose, as it is best for all, and what that saves: if it took more, rows may prove less.
+    kept_room, kept_took : the same as ``room`` and ``took`` for 1 − F1 of the rows that are kept; ``None``: as ``room``.
+    earlier : by arm, what earlier runs found. It selects, and its proof stands, unless the first wave is a surprise.
     """
 
     arms: int
@@ -122,6 +90,10 @@ class Chooser:
     explore: float = EXPLORE_SHARE
     levels: Sequence[float] = ()
     offers: Callable[[Sequence[float]], None] = lambda _: None
+    spare: Callable[[], tuple[float, float]] = lambda: (1.0, 0.0)
+    kept_room: Callable[[], float] | None = None
+    kept_took: Callable[[float], None] = lambda _: None
+    earlier: Mapping[int, Earlier] = field(default_factory=dict)
     delta: float = DELTA
     seed: int = 42
     serving: int | None = None
@@ -136,14 +108,33 @@ class Chooser:
     _left_in_wave: int = FIRST_WAVE
     _wave: list[tuple[Assignment, Mapping[int, Any]]] = field(default_factory=list)
     _audit: Bet | None = None
-    _random: random.Random = field(default_factory=random.Random)
+    _compared: tuple[int, ...] = ()
+    _selected: int = 0
+    _instead: float = 0.0
+    _stands: bool = False
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
         self.asked = [0] * self.arms
-        self.tallies = {arm: Tally() for arm in range(1, self.arms)}
+        self.tallies = {arm: Tally(earlier=self.earlier.get(arm, NOTHING)) for arm in range(1, self.arms)}
         self._look()
         self.levels = self.levels or tuple(self._room * part / 4 for part in (1, 2, 3, 4))
+        self._stand()
+        self._compared = tuple(self._living())
+
+    def _stand(self) -> None:
+        """Proofs of earlier runs. All their rows count, also those that selected: so all arms that they know share the error."""
+        known = {arm: tally for arm, tally in self.tallies.items() if tally.earlier.rows >= FIRST_WAVE}
+        for tally in known.values():
+            if self._prospects((), 0).hopeless(tally, self.levels[-1], HOPELESS):
+                tally.why = f"agreed in {tally.earlier.agreed / tally.earlier.rows:.0%} of {tally.earlier.rows:,.0f} rows of earlier runs"
+        alive = [tally for tally in known.values() if not tally.why]
+        for tally in alive:
+            tally.certified = Proof(self.levels, self.delta / 2 / len(alive))
+            tally.certified.credit(tally.earlier.agreed, tally.earlier.rows)
+            tally.doubt = Bet(1.0 - min(tally.certified.loss, self.levels[-1]), self.delta, above=False)
+        self._stands = bool(alive)
+        self.delta /= 2 if alive else 1
+        self._look()
 
     @property
     def target(self) -> float:
@@ -160,7 +151,7 @@ class Chooser:
         """Whom the next row asks; ``None``: not known before the wave under way has been answered."""
         if self.compares:
             return self._assigned((0, *self.tallies), 0, "profile")
-        if self.serving == 0 and self.seen >= self._again:
+        if self.serving is not None and self.seen >= self._again:
             self._reopen()
         if self._waits and not self._few():
             self._waits = False
@@ -172,20 +163,24 @@ class Chooser:
             return None
         self._left_in_wave -= 1
         self._open += 1
-        return self._assigned((0, *self._living()), 0, "profile")
+        return self._assigned((0, *self._compared), 0, "profile")
 
     def _few(self) -> bool:
         """So few rows, as far as is known by now, that a perfect arm would have proved itself when most are answered."""
         expected = self.rows()
         coming = 2.0 * self.seen if expected is None else max(expected, float(self.seen))
-        most = rows_to_win(1.0 - self.levels[-1], self.delta / MOST_CERTIFIED, 1.0)
+        prospects = self._prospects((), 0)
+        most = min(
+            (prospects.to_go(self.tallies[arm], self.levels[-1], 0.0) for arm in self._living()), default=math.inf
+        )
         return coming < FIRST_WAVE + SMALL * most
 
     def _living(self) -> list[int]:
-        return [arm for arm, tally in self.tallies.items() if not tally.why]
+        return [arm for arm, tally in self.tallies.items() if tally.why in _MAY_RETURN]
 
     def _serving(self, arm: int) -> Assignment:
-        if arm and self._random.random() < AUDIT_SHARE:
+        # By the row's number alone: a rerun that knows more audits no rows that this one does not.
+        if arm and _chance(self.seed, self.seen) < AUDIT_SHARE:
             return self._assigned((0, arm), 0, "audit")
         return self._assigned((arm,), arm, "serve")
 
@@ -219,11 +214,17 @@ class Chooser:
         for arm in assignment.arms[1:] if 0 in answers else ():
             # An arm that failed has not agreed.
             same = self.same(answers[arm], answers[0]) if arm in answers else 0.0
-            self.tallies[arm].see(same, answers.get(arm), answers[0])
+            tally = self.tallies[arm]
+            tally.see(same, answers.get(arm), answers[0])
+            if tally.surprising(same):
+                self.notes.append(
+                    f"after {self.seen:,} rows an arm agreed less than in earlier runs: they no longer count"
+                )
 
     def _audited(self, arm: int, same: float) -> None:
         if self._audit is None or self.serving != arm:
             return
+        self.tallies[arm].audit(same)
         self._audit.see(same)
         if self._audit.won():
             self.notes.append(f"after {self.seen:,} rows audits disagreed too often: the reference serves again")
@@ -231,87 +232,119 @@ class Chooser:
             self._settle(0)
 
     def _decide(self) -> None:
+        """A wave is over: who serves, or who goes on being compared, and for how many rows."""
         costs = self.costs()
         for arm in self._living():
             self.tallies[arm].why = self._against(arm, costs)
-        if all(tally.certified is None for tally in self.tallies.values()):
-            self._select(costs)
-        self.offers(
-            [max([0.0, *(self._saves(arm, level, 0, costs) for arm in self._living())]) for level in self.levels]
-        )
+        self._offer(costs)
         self._look()
         best = self._best(costs)
-        self._drop(best, costs)
-        self._left_in_wave = min(self._wanted(), self._affordable(best, costs))
-        if not self._left_in_wave:
+        if self._stands and not best:
+            self._start_anew()
+        wave = 0 if self._stands else self._next_wave(best, costs)
+        if wave:
+            self._left_in_wave = wave
+        else:
             self._settle(best)
+
+    def _start_anew(self) -> None:
+        """No proof of earlier runs stands: rows to come have to give one. What was found still says what to expect."""
+        self._stands = False
+        for tally in self.tallies.values():
+            tally.certified = None
+
+    def _next_wave(self, best: int, costs: Sequence[float]) -> int:
+        """Select who is compared in it; its rows, 0 if nothing is expected of it."""
+        prospects = self._prospects(costs, best)
+        gains = self._gains(best, prospects)
+        self._compared = tuple(sorted(gains, key=lambda arm: (-gains[arm], costs[arm], arm))[:MOST_CERTIFIED])
+        if not gains:
+            return 0
+        for arm in self._compared:
+            self._judge(arm)
+        rows = min(prospects.wanted(self.tallies[arm], self._goal(arm, best)) for arm in self._compared)
+        wanted = max(FIRST_WAVE, min(MOST_WAVE, math.ceil(rows)))
+        wave = min(wanted, self._affordable(best, costs, max(gains.values())))
+        self._instead += wave * (costs[0] - costs[best])
+        return wave
+
+    def _gains(self, best: int, prospects: Prospects) -> dict[int, float]:
+        """Arms from which more is expected than another wave with them costs, and how much."""
+        costs = prospects.costs
+        open_ = {arm: self.tallies[arm] for arm in self._living() if arm != best and not self._eligible(arm)}
+        gains = prospects.promises(open_, self._room)
+        goal, freed = self.spare()
+        if best and 0 < goal < self._loss(best) and prospects.wanted(self.tallies[best], goal) < self._left() * SOON:
+            gains[best] = freed
+        return {
+            arm: gain
+            for arm, gain in gains.items()
+            if gain > FIRST_WAVE * (costs[0] - costs[best] + costs[arm] * (arm != best))
+        }
+
+    def _goal(self, arm: int, best: int) -> float:
+        """The loss that an arm is to prove: what there is room for; of who may serve already, what is best for all."""
+        return self.spare()[0] if arm == best else self._room
+
+    def _loss(self, arm: int) -> float:
+        proof = self.tallies[arm].certified
+        return 1.0 if proof is None else proof.loss
+
+    def _offer(self, costs: Sequence[float]) -> None:
+        prospects, living = self._prospects(costs, 0), self._living()
+        saves = [[prospects.saves(arm, self.tallies[arm], level, 0) for arm in living] for level in self.levels]
+        self.offers([max([0.0, *each]) for each in saves])
+
+    def _prospects(self, costs: Sequence[float], best: int) -> Prospects:
+        return Prospects(costs, self._left(), best, self._next_delta(), self._kept_room() if self.boolean else None)
+
+    def _kept_room(self) -> float:
+        return self._room if self.kept_room is None else self.kept_room()
+
+    def _next_delta(self) -> float:
+        """Of the next arm that is selected: the first get a quarter each, those after them halves of what is left."""
+        return self.delta * (1 / (MOST_CERTIFIED + 1) if self._selected < MOST_CERTIFIED else 0.5 ** (self._selected))
+
+    def _judge(self, arm: int) -> None:
+        """From now on rows prove: those that selected the arm do not count."""
+        tally = self.tallies[arm]
+        if tally.certified is not None:
+            return
+        tally.certified = Proof(self.levels, self._next_delta())
+        tally.certified.enough = self._room + 1e-12
+        self._selected += 1
 
     def _against(self, arm: int, costs: Sequence[float]) -> str:
         tally = self.tallies[arm]
-        if sum(share for loss, share in belief(tally.agreed, tally.rows) if loss <= self.levels[-1]) < HOPELESS:
-            return f"agrees in {tally.mean():.0%} of {tally.rows:,} rows"
+        if self._prospects(costs, 0).hopeless(tally, self.levels[-1], HOPELESS):
+            agreed, rows = tally.known
+            return f"agrees in {agreed / rows:.0%} of {rows:,.0f} rows"
         return "" if costs[arm] < costs[0] else "costs no less than the reference"
-
-    def _select(self, costs: Sequence[float]) -> None:
-        """The first wave is over: those that go on are judged by later rows alone, with the error shared among them."""
-        promise = self._promise(0, costs)
-        best = sorted(promise, key=lambda arm: (-promise[arm], costs[arm], arm))
-        for arm in best[MOST_CERTIFIED:]:
-            self.tallies[arm].why = "others promise to save more"
-        chosen = best[:MOST_CERTIFIED]
-        for arm in chosen:
-            self.tallies[arm].certified = Proof(self.levels, self.delta / len(chosen))
-
-    def _drop(self, best: int, costs: Sequence[float]) -> None:
-        """Arms from which less is expected than another wave with them costs."""
-        for arm, saved in self._promise(best, costs).items():
-            if arm != best and saved <= FIRST_WAVE * (costs[0] - costs[best] + costs[arm]):
-                self.tallies[arm].why = TOO_DEAR
-
-    def _promise(self, best: int, costs: Sequence[float]) -> dict[int, float]:
-        """What each living arm is expected to save; a dear one is worth having only if none of the cheaper succeeds."""
-        promise, fail = {}, 1.0
-        for arm in sorted(self._living(), key=lambda arm: (costs[arm], arm)):
-            promise[arm] = fail * self._saves(arm, self._room, best, costs)
-            fail *= 1.0 - self._succeeds(arm)
-        return promise
-
-    def _succeeds(self, arm: int) -> float:
-        """How likely it is that an arm loses clearly less than there is room for."""
-        tally = self.tallies[arm]
-        return sum(share for loss, share in belief(tally.agreed, tally.rows) if loss <= self._room * 0.7)
-
-    def _saves(self, arm: int, loss: float, best: int, costs: Sequence[float]) -> float:
-        """What an arm is expected to save against another that serves, once it has proved that it loses so much at most."""
-        tally, left, a_row = self.tallies[arm], self._left(), costs[best] - costs[arm]
-        if a_row <= 0:
-            return 0.0
-        delta = self.delta / MOST_CERTIFIED if tally.certified is None else tally.certified.delta
-        to_go = 1.0 if tally.certified is None else 1.0 - tally.certified.share(loss)
-        spent = costs[0] - costs[best] + costs[arm]
-        return sum(
-            share * max(0.0, (left - rows) * a_row - rows * spent)
-            for true, share in belief(tally.agreed, tally.rows)
-            if (rows := to_go * rows_to_win(1 - loss, delta, 1 - true)) < left
-        )
 
     def _eligible(self, arm: int) -> bool:
         tally = self.tallies[arm]
         if tally.why or tally.certified is None or not tally.certified.won() or not self.also(arm):
             return False
-        return not self.boolean or (tally.kept_theirs >= LEAST_POSITIVES and tally.f1() >= 1.0 - self._room)
+        return not self.boolean or (tally.kept[0] >= LEAST_POSITIVES and tally.lost_f1 <= self._kept_room())
 
     def _reopen(self) -> None:
-        """Other sites may have left room since: arms that were too dear to prove for as little as there was may pay now."""
-        self._again, room = self.seen + LOOK_AGAIN, self._room
+        """Other sites may have left room since, or need some: arms that were not worth a proof may be now."""
+        self._again = max(self.seen + LOOK_AGAIN, int(self.seen * LATER))
         self._look()
-        back = [tally for tally in self.tallies.values() if tally.why == TOO_DEAR and tally.certified is not None]
-        if self._room <= room or not back:
+        costs = self.costs()
+        if self._stands and self.serving:
             return
-        self.serving = None
-        for tally in back:
-            tally.why = ""
-        self._decide()
+        for arm in self._living():
+            self.tallies[arm].why = ""
+        self._offer(costs)
+        self._look()
+        best = self._best(costs)
+        if wave := self._next_wave(best, costs):
+            self.serving, self._left_in_wave = None, wave
+        elif best != self.serving:
+            self._settle(best)
+        else:
+            self._leave(best)
 
     def _best(self, costs: Sequence[float]) -> int:
         return min([0, *filter(self._eligible, self.tallies)], key=lambda arm: costs[arm])
@@ -321,28 +354,35 @@ class Chooser:
         expected = self.rows()
         return float(self.seen) if expected is None else max(0.0, expected - self.seen)
 
-    def _wanted(self) -> int:
-        """Rows after which an arm may have proved itself, if it is as good as it looks; 0: none has to."""
-        waiting = [tally for arm, tally in self.tallies.items() if not tally.why and not self._eligible(arm)]
-        return max(FIRST_WAVE, min(MOST_WAVE, math.ceil(min(map(self._to_go, waiting))))) if waiting else 0
-
-    def _to_go(self, tally: Tally) -> float:
-        assert tally.certified is not None, "all that live have been selected"
-        looks = (tally.agreed + 1) / (tally.rows + 1)
-        rows = rows_to_win(1 - self._room, tally.certified.delta, looks)
-        return tally.rows if math.isinf(rows) else rows * (1 - tally.certified.share(self._room))
-
-    def _affordable(self, best: int, costs: Sequence[float]) -> int:
+    def _affordable(self, best: int, costs: Sequence[float], gain: float) -> int:
         beside = costs if self.beside is None else self.beside()
-        a_row = sum(beside[arm] for arm in self._living())
-        spent = sum(self.asked[arm] * beside[arm] for arm in self.tallies)
-        # An arm that has won pays for the search for a cheaper one out of what it will save.
-        saved = PAYS_SHARE * (costs[0] - costs[best]) * self._left()
+        a_row = sum(beside[arm] for arm in self._compared)
+        a_row += costs[0] - costs[best]
+        spent = sum(tally.rows * beside[arm] for arm, tally in self.tallies.items()) + self._instead
+        # What is saved, or expected to be, pays for the search.
+        saved = PAYS_SHARE * max((costs[0] - costs[best]) * self._left(), gain)
         allowed = self.explore * costs[0] * (self.seen + self._left()) + saved
         return max(0, int((allowed - spent) / a_row)) if a_row > 0 else MOST_WAVE
 
+    def _leave(self, arm: int) -> None:
+        """Say why the others are not compared any more."""
+        for other in self._living():
+            if other != arm and not self._eligible(other):
+                self.tallies[other].why = TOO_DEAR
+
     def _settle(self, arm: int) -> None:
-        self.serving = arm
+        self.serving, self._again = arm, max(self._again, self.seen + LOOK_AGAIN)
+        self._leave(arm)
         proof = self.tallies[arm].certified if arm else None
         self._audit = Bet(1.0 - proof.loss, self.delta, above=False) if proof else None
         self.took(proof.loss if proof else 0.0)
+        if self.boolean:
+            self.kept_took(self.tallies[arm].lost_f1 if arm else 0.0)
+
+
+def _chance(seed: int, number: int) -> float:
+    """Between 0 and 1, as if by chance: a row's number, mixed (the finalizer of MurmurHash3, in public use)."""
+    mixed = (number * 0x9E3779B1 + seed * 0x85EBCA77) & 0xFFFFFFFF
+    for factor, shift in ((0x85EBCA6B, 16), (0xC2B2AE35, 13)):
+        mixed = (mixed ^ mixed >> shift) * factor & 0xFFFFFFFF
+    return (mixed ^ mixed >> 16) / 2**32

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 PARTS = 20
 """Losses are given out in twentieths of the total."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """1 − F1 of the rows that a plan keeps: what its filters lose adds up, about. The first that decides takes what it needs,
+    which is what its arm seems to lose and not what it might, so that most is left for others."""
+
+    total: float
+    _taken: dict[str, float] = field(default_factory=dict)
+
+    def room(self, site: str) -> float:
+        """What others have left."""
+        return max(0.0, self.total - sum(lost for name, lost in self._taken.items() if name != site))
+
+    def take(self, site: str, lost: float) -> None:
+        """A filter has decided for an arm that seems to lose so much."""
+        self._taken[site] = lost
 
 
 @dataclass(slots=True)
@@ -21,6 +39,10 @@ class LossBudget:
     ----------
     total : 1 − ``llm_min_quality``. sites : how many share it.
 
+    Attributes
+    ----------
+    kept : what filters may lose of F1.
+
     >>> budget = LossBudget(0.1, 2)
     >>> budget.room("a")
     0.05
@@ -31,8 +53,12 @@ class LossBudget:
 
     total: float
     sites: int
+    kept: Kept = field(init=False)
     _taken: dict[str, float] = field(default_factory=dict)
     _offers: dict[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kept = Kept(self.total)
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -44,28 +70,47 @@ class LossBudget:
         self._offers[site] = saved
 
     def room(self, site: str) -> float:
-        """What a site may lose: what is left when others have what they took, and what they should have."""
+        """What a site may lose: what is best for all by what they offer, of what others have not taken.
+
+        It may be less than the site took: then others need it more, and it is to prove less or to give way. So nothing is put
+        aside for sites that have offered nothing yet.
+        """
         others = {name: loss for name, loss in self._taken.items() if name != site}
         free = max(0.0, self.total - sum(others.values()))
-        waiting = {name: saved for name, saved in self._offers.items() if name not in self._taken or name == site}
-        silent = self.sites - len(set(others) | set(waiting) | {site})
-        free -= free * silent / max(1, self.sites - len(others))
-        rest = [saved for name, saved in waiting.items() if name != site]
-        if site not in waiting:
-            return free / (1 + len(rest))
-        return self.total / PARTS * _share(int(free / self.total * PARTS + 1e-9), waiting[site], rest) if free else 0.0
+        if site not in self._offers:
+            waiting = [name for name in self._offers if name not in others]
+            silent = self.sites - len({*others, *waiting, site})
+            free -= free * silent / max(1, self.sites - len(others))
+            return free / (1 + len(waiting))
+        rest = [saved for name, saved in self._offers.items() if name != site]
+        return min(free, self.total / PARTS * _share(PARTS, self._offers[site], rest))
+
+    def spare(self, site: str) -> tuple[float, float]:
+        """What a site should lose if all were decided anew, and what that would save: it may have taken more than it needs."""
+        taken = self._taken.get(site, 0.0)
+        if site not in self._offers or not taken:
+            return self.total, 0.0
+        rest, mine = [saved for name, saved in self._offers.items() if name != site], self._offers[site]
+        parts, held = _share(PARTS, mine, rest), math.ceil(taken / self.total * PARTS - 1e-9)
+        now = _saves(mine, held) + _most(rest, PARTS - held)
+        return self.total / PARTS * parts, max(0.0, _saves(mine, parts) + _most(rest, PARTS - parts) - now)
 
     def take(self, site: str, loss: float) -> None:
         """A site has decided for an arm that may lose so much."""
         self._taken[site] = loss
 
 
-def _share(parts: int, mine: Sequence[float], others: Iterable[Sequence[float]]) -> int:
+def _share(parts: int, mine: Sequence[float], others: Sequence[Sequence[float]]) -> int:
     """Parts for one of several, so that all save most; parts that save nobody anything are its, too."""
+    return max(range(parts + 1), key=lambda its: (_saves(mine, its) + _most(others, parts - its), its))
+
+
+def _most(offers: Sequence[Sequence[float]], parts: int) -> float:
+    """What sites save at most with so many parts."""
     best = [0.0] * (parts + 1)
-    for saved in others:
+    for saved in offers:
         best = [max(best[all_ - its] + _saves(saved, its) for its in range(all_ + 1)) for all_ in range(parts + 1)]
-    return max(range(parts + 1), key=lambda its: (_saves(mine, its) + best[parts - its], its))
+    return best[parts]
 
 
 def _saves(saved: Sequence[float], parts: int) -> float:

@@ -7,11 +7,13 @@ from functools import cache
 from itertools import permutations, product
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anserdb.optimizer.ordering.adaptive import AdaptiveOrder, Ticket, Tuning
+from anserdb.optimizer.ordering.branches import Branches
 from anserdb.optimizer.ordering.chains import chain_cost, chain_order
 from anserdb.optimizer.ordering.counts import Asked
 from anserdb.optimizer.ordering.predicate import Answer, Keep, Logic, Predicate
@@ -238,6 +240,38 @@ def test_no_order_of_correlated_predicates_is_cheaper(
     assert cost(sample.greedy_order(costs[:count])) <= 4 * least
 
 
+# --- branches ----------------------------------------------------------------------------------------------------------
+
+
+@given(trees(5), st.data(), st.sampled_from(KEEPS))
+@settings(max_examples=60, deadline=None)
+def test_branches_cost_what_the_best_of_all_adaptive_ways_costs(tree: Tree, data: st.DataObject, keep: Keep) -> None:
+    count = len(list(leaves(tree)))
+    given = [Predicate(p.cost, p.true) for p in data.draw(st.lists(predicates(), min_size=count, max_size=count))]
+    branches = Branches(tree, keep)
+    shares = np.broadcast_to(np.array([p.true for p in given])[None, :, None], (branches.contexts, count, 1))
+    costs = np.array([p.cost for p in given])
+    best = branches.best(costs, shares)
+    order = best.order(0)
+    assert best.cost[0] == pytest.approx(cheapest_adaptive(tree, given, keep))
+    assert branches.cost(costs, shares, order)[0] == pytest.approx(best.cost[0])
+    assert simulated(given, lambda known: branches.next(order, known)) == pytest.approx(best.cost[0])
+    assert branches.cost(costs, shares, branches.written)[0] >= best.cost[0] - 1e-9
+
+
+@given(trees(4), st.integers(0, 1 << 30), st.sampled_from(KEEPS))
+@settings(max_examples=15, deadline=None)
+def test_branches_are_learnt_and_decide_every_row(tree: Tree, seed: int, keep: Keep) -> None:
+    dice, branches = Random(seed), Branches(tree, keep)
+    given = [Predicate(float(i + 1), 0.5) for i in range(branches.predicates)]
+    rows = [tuple(dice.choices(ANSWERS, (5 + i, 3, 1))[0] for i in range(4)) for _ in range(200)]
+    tuning, said = Tuning(first=8, settled=64, draws=8), []
+    for shuffle in (1, 2):
+        machine = AdaptiveOrder(given, branches, seed, tuning)
+        said.append(asked(machine, rows, Random(seed + shuffle)))
+    assert said[0] == said[1]
+
+
 # --- learning ----------------------------------------------------------------------------------------------------------
 
 
@@ -253,13 +287,23 @@ def asked(machine: AdaptiveOrder, rows: Sequence[tuple[Answer, ...]], dice: Rand
         came = []
         while (place := ticket.next(known)) is not None:
             known[place] = row[place]
-            came.append(Asked(place, not machine.logic.decides(row[place]), float(place + 1)))
-        assert machine.logic.result(known.values()) == machine.logic.result(row)
-        decided = [machine.logic.decides(answer) for answer in list(known.values())[:-1]]
-        assert ticket.full or not any(decided)
+            came.append(Asked(place, machine.logic.goes_on(place, row[place]), float(place + 1)))
+        check_decided(machine.logic, known, row, ticket.full)
         under_way.append((ticket, came))
         tickets.append(ticket)
     return tickets
+
+
+def check_decided(logic: Logic | Branches, known: Mapping[int, Answer], row: tuple[Answer, ...], full: bool) -> None:
+    """What was asked says what all answers say, and no more was asked than had to be."""
+    if isinstance(logic, Branches):
+        unasked = dict.fromkeys(range(len(row)), None) | dict(known)
+        assert shown(value_of(logic.tree, unasked), logic.keep) == shown(
+            value_of(logic.tree, dict(enumerate(row))), logic.keep
+        )
+        return
+    assert logic.result(known.values()) == logic.result(row)
+    assert full or not any(logic.decides(answer) for answer in list(known.values())[:-1])
 
 
 @given(st.integers(0, 1 << 30), logics, st.integers(0, 2))

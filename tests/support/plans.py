@@ -16,6 +16,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from anserdb.engine.plan.nodes import (
     Call,
     Compute,
+    Condition,
     Conjunction,
     Demand,
     Filter,
@@ -110,7 +111,7 @@ class Evaluator:
                 return self._table(f"SELECT * FROM {self._materialise(plan.input)} ORDER BY {plan.keys.sql}{limit}")
             case Demand():
                 return self._table(f"SELECT * FROM {self._materialise(plan.input)} LIMIT {plan.rows}")
-            case Conjunction():
+            case Conjunction() | Condition():
                 return self._materialise(plan.input)
             case Call() | Unnest():
                 return self._call(plan) if isinstance(plan, Call) else self._unnest(plan)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from anserdb.engine.physical.joining.block_join import Listed, Said, block_join, label_join
 from anserdb.engine.physical.joining.block_size import Sizes, block_rows
 from anserdb.engine.physical.joining.blocking import Blocked, Ints, Phase, blocked
-from anserdb.engine.physical.joining.recall_bound import least_share, most_missed, share_needed
-from anserdb.engine.physical.joining.sweep import swept
+from anserdb.engine.physical.joining.recall_bound import most_missed, most_overlooked, share_needed
+from anserdb.engine.physical.joining.sweep import Sweep, swept
 
-MODULES = ["block_join", "block_size", "recall_bound", "similarity"]
+MODULES = ["block_join", "block_size", "blocking", "recall_bound", "similarity"]
 Pairs = frozenset[tuple[int, int]]
 
 
@@ -150,8 +150,17 @@ def test_bounds_are_those_of_the_binomial() -> None:
         most = most_missed(seen, share, 0.05)
         assert at_most(seen, most, share) > 0.05 >= at_most(seen, most + 1, share)
     assert most_missed(0, share_needed(20, 0.05), 0.05) == 20
-    low = least_share(18, 20, 0.05)
-    assert 1 - at_most(17, 20, low) == pytest.approx(0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize(("known", "seen", "others"), [(20, 20, 0), (30, 24, 6), (9, 9, 0), (12, 3, 2)])
+def test_what_may_be_overlooked_is_what_an_exact_test_does_not_rule_out(known: int, seen: int, others: int) -> None:
+    def at_most(matches: int) -> float:
+        draws = seen + others
+        ways = sum(math.comb(matches, k) * math.comb(known, draws - k) for k in range(others + 1) if draws - k <= known)
+        return ways / math.comb(known + matches, draws)
+
+    most = most_overlooked(known, seen, others, 0.02)
+    assert at_most(most) > 0.02 >= at_most(most + 1)
 
 
 def run_blocked(matches: set[int], scores: Sequence[float], recall: float, seed: int = 0) -> tuple[Blocked, list[int]]:
@@ -205,11 +214,13 @@ def test_few_pairs_are_all_asked_and_nothing_found_proves_nothing() -> None:
     assert (len(asked), found.recall) == (3000, 1.0)
 
 
-@pytest.mark.parametrize(("seen", "all_asked"), [(1.0, False), (0.95, False), (0.2, True)])
-def test_a_sweep_trusts_blocks_as_far_as_they_have_shown(seen: float, all_asked: bool) -> None:
-    chance = Random(3)
+def run_swept(
+    seen: float, price: float = 50.0, *, known: float = 0.95, readable: bool = True, seed: int = 3
+) -> tuple[Blocked, set[int], list[int]]:
+    """A join of 5,000 pairs, 200 of which match: what came of it, the matches, and what was asked alone."""
+    chance = Random(seed)
     matches = set(chance.sample(range(5000), 200))
-    likely = {pair for pair in matches if chance.random() < 0.95}
+    likely = {pair for pair in matches if chance.random() < known}
     asked: list[int] = []
 
     async def judge(pairs: Ints, phase: Phase) -> list[bool | None]:
@@ -217,13 +228,50 @@ def test_a_sweep_trusts_blocks_as_far_as_they_have_shown(seen: float, all_asked:
         asked.extend(pairs.tolist())
         return [pair in matches for pair in pairs.tolist()]
 
-    async def sweep() -> list[int]:
+    async def sweep(number: int) -> list[int] | None:
+        del number
         invented = chance.sample(range(5000), 20)
-        return [pair for pair in sorted(matches) if chance.random() < seen] + invented
+        return [pair for pair in sorted(matches) if chance.random() < seen] + invented if readable else None
 
     scores = [float(pair in likely) for pair in range(5000)]
-    found = asyncio.run(swept(scores, judge, sweep, chunk=100, recall=0.9))
+    return asyncio.run(swept(scores, judge, Sweep(sweep, price), chunk=100, recall=0.9, seed=seed)), matches, asked
+
+
+@pytest.mark.parametrize(
+    ("seen", "price", "sweeps", "trusted"),
+    [
+        (1.0, 50.0, (1,), True),
+        (0.95, 50.0, (1,), True),
+        (0.7, 50.0, (2, 3), True),
+        (0.05, 50.0, (3,), False),
+        (1.0, 4900.0, (0,), False),
+    ],
+)
+def test_a_sweep_trusts_blocks_as_far_as_they_have_shown(
+    seen: float, price: float, sweeps: tuple[int, ...], trusted: bool
+) -> None:
+    found, matches, asked = run_swept(seen, price, known=0.95 if seen > 0.9 else 0.7)
     answered = {pair for pair, yes in enumerate(found.answers) if yes}
-    assert answered <= matches
+    assert answered == matches & set(asked)
+    assert len(asked) == len(set(asked)) == found.candidates + found.sampled
+    assert len(asked) < 2500 or not trusted
     assert len(answered) >= found.recall * len(matches) >= 0.9 * len(matches)
-    assert (len(asked) == 5000) == all_asked
+    assert found.sweeps in sweeps
+    assert found.trusted == trusted
+
+
+def test_blocks_that_cannot_be_read_are_given_up_for_a_sample() -> None:
+    found, matches, asked = run_swept(1.0, readable=False)
+    assert not found.trusted
+    assert found.recall >= 0.9
+    assert len(matches & set(asked)) >= 0.9 * len(matches)
+
+
+@pytest.mark.parametrize("seen", [0.97, 0.6])
+def test_what_a_sweep_proves_holds_as_often_as_it_says(seen: float) -> None:
+    """A blocker that does not know many matches, and blocks that overlook some of all matches alike, as the proof takes it."""
+    wrong = 0
+    for seed in range(40):
+        found, matches, asked = run_swept(seen, known=0.5, seed=seed)
+        wrong += len(matches & set(asked)) < found.recall * len(matches)
+    assert wrong <= 7  # δ = 5 % of 40 is 2; more than 7 would be a chance of 0.1 %

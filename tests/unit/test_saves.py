@@ -67,3 +67,17 @@ async def test_a_closed_store_says_so(store: Store) -> None:
     store.close()
     with pytest.raises(InterfaceError, match="closed"):
         await Saves(store).save(record(1), b"yes").durable()
+
+
+async def test_a_fault_in_what_is_worked_out_before_reaches_who_waits(store: Store) -> None:
+    def faulty() -> None:
+        raise ZeroDivisionError("a fault")
+
+    saves = Saves(store)
+    saves.before(faulty)
+    saving = saves.save(record(1), b"yes")
+    with pytest.raises(ZeroDivisionError):
+        await saving.durable()
+    after = saves.save(record(2), b"yes")
+    await after.durable()
+    assert store.lookup([record(2).key])

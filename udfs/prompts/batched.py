@@ -86,8 +86,8 @@ def together(requests: Sequence[Generate]) -> Batch:
     """
     first = requests[0]
     head, items = _parted([request.user for request in requests])
-    ids = _ids(_seed(shared(first)), len(items), "\n".join([head, *items]))
-    blocks = [f"{name}:\n{_indented(item)}" for name, item in zip(ids, items, strict=True)]
+    ids = unused_ids(first, len(items), "\n".join([head, *items]))
+    blocks = [f"{name}:\n{indented(item)}" for name, item in zip(ids, items, strict=True)]
     user = "\n\n".join([*([f"For every item: {folded(head)}"] if head else []), *blocks])
     tokens = sum(request.max_tokens for request in requests) + FRAME_TOKENS * len(items)
     answer = JsonAnswer(_schema(first.answer, ids))
@@ -158,14 +158,23 @@ def _form(answer: Answer) -> str:
             return "as the JSON that is asked for"
 
 
-def _schema(answer: Answer, ids: Sequence[str]) -> str:
+def answer_schema(answer: Answer) -> Any:
+    """An answer as a part of a JSON object.
+
+    >>> answer_schema(ChoiceAnswer(("Yes", "No")))
+    {'type': 'string', 'enum': ['Yes', 'No']}
+    """
     match answer:
         case TextAnswer():
-            item: Any = {"type": "string"}
+            return {"type": "string"}
         case ChoiceAnswer(choices):
-            item = {"type": "string", "enum": list(choices)}
+            return {"type": "string", "enum": list(choices)}
         case JsonAnswer(schema):
-            item = json.loads(schema)
+            return json.loads(schema)
+
+
+def _schema(answer: Answer, ids: Sequence[str]) -> str:
+    item = answer_schema(answer)
     whole = {
         "type": "object",
         "properties": dict.fromkeys(ids, item),
@@ -184,7 +193,8 @@ def _parted(users: Sequence[str]) -> tuple[str, list[str]]:
     return head, [user.partition("\n\n")[2] for user in users]
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
+    """The text with every line off the margin, where ids stand."""
     return "\n".join(f"{INDENT}{line}" for line in text.splitlines() or [""])
 
 
@@ -193,9 +203,10 @@ def _seed(request: Generate) -> bytes:
     return hashlib.blake2b(repr(request).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _ids(seed: bytes, count: int, text: str) -> tuple[str, ...]:
-    """Ids of which none occurs in the text. Batches of one call site mostly have the same ones: servers compile a schema
-    once, and the prompt's beginning stays as it is."""
+def unused_ids(request: Generate, count: int, text: str) -> tuple[str, ...]:
+    """Ids of which none occurs in the text. Batches of one call site, whose requests are like this one, mostly have the same
+    ones: servers compile a schema once, and the prompt's beginning stays as it is."""
+    seed = _seed(shared(request))
     plain = unicodedata.normalize("NFKC", text).casefold()
     found: dict[str, None] = {}
     number = 0

@@ -61,14 +61,17 @@ async def block_join(
     sizes : in tokens; see :mod:`.block_size`. ask : about a block. judge : about one pair.
     most_pairs : no block has more.
     """
-    joined, share, first = Joined(), FIRST_SHARE, 0
+    joined, share, first, strips = Joined(), FIRST_SHARE, 0, 1
     while first < lefts and rights:
         left, right = block_rows((lefts - first, rights), sizes, share, most_pairs)
-        strip, before = range(first, first + left), joined.overflows
-        await _all(_block(strip, columns, ask, judge, joined) for columns in _cut(range(rights), right))
-        if joined.overflows > before:
-            share = min(1.0, 2 * share)
-        first += left
+        last, before = min(lefts, first + strips * left), joined.overflows
+        blocks = [
+            (strip, columns) for strip in _cut(range(first, last), left) for columns in _cut(range(rights), right)
+        ]
+        await _all(_block(*block, ask, judge, joined) for block in blocks)
+        # Strips go one by one until blocks are known to be small enough, then ever more of them at once.
+        share, strips = (min(1.0, 2 * share), 1) if joined.overflows > before else (share, 2 * strips)
+        first = last
     return joined
 
 

@@ -43,8 +43,10 @@ class Blocked:
     Parameters
     ----------
     answers : as the judge gave them; ``False`` where it was not asked. asked : which were.
-    candidates : asked in order of score. sampled : asked by chance, beside those.
+    candidates : asked in order of score. sampled : asked by chance, or because a block named them, beside those.
     recall : what is proved of the share of all matches that were found, with error probability ``delta``.
+    sweeps : how often all pairs were asked in blocks. trusted : the proof takes it that blocks overlook other matches no more
+        often than those among the candidates.
     """
 
     answers: list[bool | None]
@@ -53,6 +55,8 @@ class Blocked:
     sampled: int
     recall: float
     delta: float
+    sweeps: int = 0
+    trusted: bool = False
 
 
 async def blocked(
@@ -71,14 +75,18 @@ async def blocked(
     scores : per pair; those with higher ones are asked first, and that is all they decide. chunk : pairs asked between looks.
     recall : share of all pairs that the judge would call matches. delta : probability that fewer are found.
     """
-    search = Search(np.asarray(scores, np.float32), judge, max(1, chunk), seed)
-    if len(search.order) < WORTHWHILE:
-        await search.down_to(len(search.order))
-        return search.result(1.0, delta)
+    search = Search(scores, judge, chunk, seed)
+    if search.is_small:
+        return await search.all()
     await search.likely()
+    return await sampled(search, recall, delta)
+
+
+async def sampled(search: Search, recall: float, delta: float) -> Blocked:
+    """Sample what is below the cut of a search, and ask more in order, until enough is proved."""
     deeper = wider = 0
     while search.cut < len(search.order):
-        proved, upper = await search.proved(recall, delta * _part(deeper) * _part(wider), wider)
+        proved, upper = await search.proved(recall, delta * part(deeper) * part(wider), wider)
         if proved >= recall:
             return search.result(proved, delta)
         if upper:
@@ -86,25 +94,44 @@ async def blocked(
             await search.down_to(2 * search.cut)
         else:
             wider += 1
-    return search.result(1.0, delta)
+    return search.result(1.0, 0.0)
 
 
-def _part(step: int) -> float:
-    """The part of the error probability that a test has; the parts of all steps are 1 together."""
+def part(step: int) -> float:
+    """The part of the error probability that a test has; the parts of all steps are 1 together.
+
+    >>> [part(step) for step in range(3)]
+    [0.75, 0.125, 0.0625]
+    """
     return 0.75 if not step else 0.25 * 0.5**step
 
 
 class Search:
     """Pairs by place in the order of their scores; those before ``cut`` are all asked."""
 
-    def __init__(self, scores: NDArray[np.float32], judge: Judge, chunk: int, seed: int) -> None:
-        self.order: Ints = np.argsort(-scores, kind="stable").astype(np.int64)
+    def __init__(self, scores: Sequence[float] | NDArray[np.float32], judge: Judge, chunk: int, seed: int) -> None:
+        self.order: Ints = np.argsort(-np.asarray(scores, np.float32), kind="stable").astype(np.int64)
         self.cut = 0
-        self._judge, self._chunk = judge, chunk
+        self._judge, self._chunk = judge, max(1, chunk)
         self._chance = np.random.default_rng(seed).random(len(scores))  # by place in the order
         self._asked = np.zeros(len(scores), np.bool_)
         self._yes = np.zeros(len(scores), np.bool_)
         self._unsaid = np.zeros(len(scores), np.bool_)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether there are so few pairs that all are asked."""
+        return len(self.order) < WORTHWHILE
+
+    @property
+    def left(self) -> int:
+        """Pairs that were not asked."""
+        return len(self.order) - int(np.count_nonzero(self._asked))
+
+    async def all(self) -> Blocked:
+        """Ask every pair; then nothing has to be proved."""
+        await self.down_to(len(self.order))
+        return self.result(1.0, 0.0)
 
     async def likely(self) -> None:
         """Ask from the top until a chunk finds next to nothing new."""
@@ -135,7 +162,7 @@ class Search:
         The first sample is as large as it has to be if there is no match in it; ``wider`` : how often it was doubled.
         """
         found = self._found()
-        share = share_needed(int(found / recall - found + 1e-9), delta) * 2.0**wider
+        share = self.share(recall, delta) * 2.0**wider
         if share >= NEARLY_ALL:
             await self.down_to(len(self.order))
             return 1.0, False
@@ -147,6 +174,11 @@ class Search:
         seen = int(np.count_nonzero(matches))
         upper = 2 * int(np.count_nonzero(matches & near)) > seen
         return (found + seen) / max(1, found + most_missed(seen, share, delta)), upper
+
+    def share(self, recall: float, delta: float) -> float:
+        """The share of the pairs below the cut that has to be looked at, if there is no match among them."""
+        found = self._found()
+        return share_needed(int(found / recall - found + 1e-9), delta)
 
     async def _ask(self, places: Ints, phase: Phase) -> None:
         new = places[~self._asked[places]]
@@ -161,13 +193,14 @@ class Search:
         """Matches before the cut."""
         return int(np.count_nonzero(self._yes[: self.cut]))
 
-    def result(self, recall: float, delta: float) -> Blocked:
+    def result(self, recall: float, delta: float, *, sweeps: int = 0, trusted: bool = False) -> Blocked:
+        """What came of it."""
         answers: list[bool | None] = [False] * len(self.order)
         for place, pair in enumerate(self.order.tolist()):
             if self._asked[place]:
                 answers[pair] = None if self._unsaid[place] else bool(self._yes[place])
         asked = np.zeros(len(self.order), np.bool_)
         asked[self.order] = self._asked
-        sampled = int(np.count_nonzero(self._asked[self.cut :]))
-        candidates = int(np.count_nonzero(self._asked)) - sampled
-        return Blocked(answers, asked, candidates, sampled, recall, delta)
+        beside = int(np.count_nonzero(self._asked[self.cut :]))
+        candidates = int(np.count_nonzero(self._asked)) - beside
+        return Blocked(answers, asked, candidates, beside, recall, delta, sweeps, trusted)

@@ -1,4 +1,4 @@
-"""What a random sample of pairs nobody asked about proves of the matches among them."""
+"""What a random sample of pairs, or of blocks that overlook some, proves of matches that nobody has seen."""
 
 from __future__ import annotations
 
@@ -45,22 +45,46 @@ def share_needed(allowed: int, delta: float) -> float:
     return 1.0 if allowed < 0 else -math.expm1(math.log(delta) / (allowed + 1))
 
 
-def least_share(hits: int, trials: int, delta: float) -> float:
-    """The least share of hits that is possible (Clopper and Pearson, one side).
+def most_overlooked(known: int, seen: int, others: int, delta: float) -> int:
+    """The most matches that there may be beside known ones, of which somebody who overlooks some of all alike saw ``others``.
 
-    >>> round(least_share(30, 30, 0.05), 3), least_share(0, 5, 0.05)
-    (0.905, 0.0)
+    If there are ``M``, and none is overlooked more often than a known one, then the ``others`` among all ``seen + others`` are at
+    least as many as a draw without replacement has (Fisher's exact test); every ``M`` for which so few have probability ``delta``
+    or less is ruled out. How often matches are overlooked need not be known.
+
+    Parameters
+    ----------
+    known : matches that were there to be seen; ``seen`` of them were. delta : probability of being wrong.
+
+    >>> most_overlooked(20, 20, 0, 0.02), most_overlooked(20, 19, 5, 0.02), most_overlooked(20, 0, 0, 0.02) == LARGEST
+    (1, 9, True)
     """
-    if not hits:
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        if 1 - _at_most(hits - 1, trials, middle) > delta:
-            high = middle
-        else:
+    if not seen:
+        return LARGEST
+    low, high = others, max(2 * others, 1)
+    while _drawn_at_most(others, high, known, seen + others) > delta:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _drawn_at_most(others, middle, known, seen + others) > delta:
             low = middle
+        else:
+            high = middle
     return low
+
+
+def _drawn_at_most(most: int, good: int, other: int, draws: int) -> float:
+    """P(of ``draws`` without replacement from ``good`` and ``other`` ones at most so many are good)."""
+    whole = _ways(good + other, draws)
+    return sum(
+        math.exp(_ways(good, k) + _ways(other, draws - k) - whole)
+        for k in range(max(0, draws - other), min(most, good, draws) + 1)
+    )
+
+
+def _ways(many: int, chosen: int) -> float:
+    """The logarithm of the number of ways to choose so many."""
+    return math.lgamma(many + 1) - math.lgamma(chosen + 1) - math.lgamma(many - chosen + 1)
 
 
 def _at_most(seen: int, trials: int, share: float) -> float:
@@ -68,6 +92,5 @@ def _at_most(seen: int, trials: int, share: float) -> float:
     yes, no = math.log(share), math.log1p(-share)
     total = 0.0
     for k in range(min(seen, trials) + 1):
-        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        total += math.exp(ways + k * yes + (trials - k) * no)
+        total += math.exp(_ways(trials, k) + k * yes + (trials - k) * no)
     return total

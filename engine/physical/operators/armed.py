@@ -9,7 +9,7 @@ from typing import Any
 from ....optimizer.search.chooser import Assignment
 from ....udfs.spec import Emit
 from ...errors import DataError, ModelError
-from .asker import Asker
+from .asker import Asker, unheard
 from .call_stage import Armed
 from .line import Line
 
@@ -61,7 +61,9 @@ class ArmedAsker:
 
     async def _compared(self, assignment: Assignment, values: Sequence[Any], emit: Emit) -> Any:
         self._armed.costs.look(values)
-        asked = [self._askers[arm].ask(values, emit) for arm in assignment.arms]
+        # What one of the others writes is no guess of the row's answer.
+        ears = [emit if arm == assignment.serve else unheard for arm in assignment.arms]
+        asked = [self._askers[arm].ask(values, ear) for arm, ear in zip(assignment.arms, ears, strict=True)]
         came = await asyncio.gather(*asked, return_exceptions=True)
         said = dict(zip(assignment.arms, came, strict=True))
         for result in came:

@@ -30,6 +30,11 @@ class Asker(Protocol):
         ...
 
 
+def unheard(items: Sequence[Any]) -> None:
+    """The ``emit`` of answers to which nobody listens while they are written."""
+    del items
+
+
 class StageAsker:
     """The asker of one stage. Its preparation is made once, when the first row asks.
 

@@ -93,7 +93,7 @@ class Part:
 
 @dataclass(slots=True)
 class Screened:
-    """How many rows the screen was asked about, and how many of them were to be checked."""
+    """How many rows a screen, or a mixture of models, was asked about, and for how many of them the reference was asked, too."""
 
     asked: int = 0
     kept: int = 0
@@ -116,8 +116,11 @@ class CallStage:
     aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
     batching : how rows share prompts; ``None``: each has its own.
     armed : other stages that may answer in its place; ``None``: there are none.
-    screened : it is an arm of which only FALSE counts (``Arm.checked``), and what came of that so far.
+    screened : it is an arm that asks the reference about some rows (``Arm.checked``, ``Arm.beside``), and how many that were so far.
+    beside : stages of other models that it asks the same (``Arm.beside``).
     merged : its part in a group of calls that one prompt may answer; ``None``: it is in none.
+    blocks : who asks about blocks of pairs, made on first use; ``None``: its rows are no pairs.
+    labels : who asks a row of a join about all labels, made on first use; ``None``: nobody may.
     """
 
     call: SemanticCall
@@ -128,12 +131,20 @@ class CallStage:
     batching: Batching | None = None
     armed: Armed | None = None
     screened: Screened | None = None
+    beside: tuple[CallStage, ...] = ()
     merged: Part | None = None
+    blocks: Callable[[], Caller] | None = None
+    labels: Callable[[], Caller] | None = None
+
+    @property
+    def rows_a_prompt(self) -> int:
+        """At most."""
+        return self.batching.size.most if self.batching else 1
 
     @property
     def rows_in_flight(self) -> int:
         """Rows whose answers the model may be making at once."""
-        return self.caller.concurrency * (self.batching.size.most if self.batching else 1)
+        return self.caller.concurrency * self.rows_a_prompt
 
     def field(self) -> pa.Field:
         """The output column, as Arrow has it."""

@@ -1,20 +1,21 @@
-"""How one row is asked by several calls until one of them says no: in an order that is learnt from the rows before it."""
+"""How one row is asked by several calls until its value is known: in an order that is learnt from the rows before it."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ....optimizer.ordering.adaptive import AdaptiveOrder, Ticket
+from ....optimizer.ordering.branches import Branches
 from ....optimizer.ordering.counts import Asked
-from ....optimizer.ordering.predicate import Answer, Predicate
+from ....optimizer.ordering.predicate import Answer, Logic, Predicate
 from ....udfs.spec import Emit
 from ...errors import BudgetExceeded
 from .asker import Asker
 from .call_stage import CallStage
+from .order_line import OrderLine
 from .questions import Question, Questions
 
 PRIOR_SHARE = 0.5
@@ -25,13 +26,42 @@ Reached = tuple[tuple[int, Question], ...]
 """The calls that a row was asked by, in that order, and what came of each."""
 
 
+class Reading(Protocol):
+    """What is to be found out about a row."""
+
+    def open(self, values: Sequence[Any]) -> tuple[Logic | Branches, tuple[int, ...]]:
+        """How its predicates are joined, and the places of their calls."""
+        ...
+
+    def truth(self, place: int, question: Question) -> Answer:
+        """What a call's answer is to the predicate that reads it."""
+        ...
+
+
+class AllTrue:
+    """Whether the answers of so many calls are all TRUE; see ``Reading``."""
+
+    def __init__(self, calls: int) -> None:
+        self._open = Logic("and"), tuple(range(calls))
+
+    def open(self, values: Sequence[Any]) -> tuple[Logic | Branches, tuple[int, ...]]:
+        """See ``Reading``."""
+        del values
+        return self._open
+
+    def truth(self, place: int, question: Question) -> Answer:
+        """See ``Reading``."""
+        del place
+        return None if question.error else question.value
+
+
 class ConjunctAsker:
     """Asks rows by tickets, which they get in the order in which they come.
 
     Parameters
     ----------
     stages : of the calls. askers : of each. cost : of one question, by the place of its call: the same in every run.
-    seed : of what is drawn. fatal : told of an error that is no row's.
+    seed : of what is drawn. fatal : told of an error that is no row's. reading : what is to be found out of them.
     """
 
     def __init__(
@@ -41,26 +71,23 @@ class ConjunctAsker:
         cost: Callable[[int, Sequence[Any]], float],
         seed: int,
         fatal: Callable[[BaseException], None],
+        reading: Reading | None = None,
     ) -> None:
         self._stages, self._askers, self._cost, self._seed, self._fatal = stages, askers, cost, seed, fatal
+        self._reading = reading or AllTrue(len(stages))
         self._sites = [
             Questions(asker.ask, share=stage.call.distinct, strict=False, fatal=self._fail)
             for stage, asker in zip(stages, askers, strict=True)
         ]
         self._over = False
-        self._order: AdaptiveOrder | None = None
-        self._waiting: deque[tuple[asyncio.Future[Ticket], bytes]] = deque()
-        self._begun = 0
-        self._since: tuple[tuple[int, ...], int] = ((), 0)
+        self._lines: dict[tuple[Logic | Branches, tuple[int, ...]], OrderLine] = {}
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Reached]:
-        """See :class:`Asker`. ``values`` : the arguments of each call."""
+        """See :class:`Asker`. ``values`` : the arguments of each call, perhaps followed by more of the row."""
         del emit
-        place: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
-        self._waiting.append((place, hashlib.blake2b(repr(values).encode(errors="surrogatepass")).digest()))
-        order = self._order_for(values)
-        self._move_on(order)
-        return self._answer(order, place, values)
+        line = self._line_for(values)
+        ticket = line.queue(hashlib.blake2b(repr(values).encode(errors="surrogatepass")).digest())
+        return self._answer(line, ticket, values)
 
     def settle(self) -> None:
         """See :class:`Asker`."""
@@ -78,41 +105,36 @@ class ConjunctAsker:
     def _fail(self, error: BaseException) -> None:
         """No row's, so that no other row need be asked."""
         self._over = True
+        for line in self._lines.values():
+            line.over = True
         self._fatal(error)
 
-    def _order_for(self, values: Sequence[Any]) -> AdaptiveOrder:
-        """The order, made when the first row shows what questions cost."""
-        if self._order is None:
-            costs = [self._cost(place, own) for place, own in enumerate(values)]
-            self._order = AdaptiveOrder([Predicate(cost, true=PRIOR_SHARE) for cost in costs], seed=self._seed)
-        return self._order
+    def _line_for(self, values: Sequence[Any]) -> OrderLine:
+        """Those of whom the same is to be found out share an order, made when the first shows what questions cost."""
+        key = logic, places = self._reading.open(values)
+        if (line := self._lines.get(key)) is None:
+            given = [Predicate(self._cost(place, values[place]), true=PRIOR_SHARE) for place in places]
+            line = self._lines[key] = OrderLine(AdaptiveOrder(given, logic, seed=self._seed), places)
+            line.over = self._over
+        return line
 
-    def _move_on(self, order: AdaptiveOrder) -> None:
-        while self._waiting and not self._over and (ticket := order.ticket(self._waiting[0][1])) is not None:
-            place, _ = self._waiting.popleft()
-            self._begun += 1
-            if order.standing.order != self._since[0]:
-                self._since = order.standing.order, self._begun
-            if not place.cancelled():
-                place.set_result(ticket)
-
-    async def _answer(self, order: AdaptiveOrder, place: asyncio.Future[Ticket], values: Sequence[Any]) -> Reached:
+    async def _answer(self, line: OrderLine, place: asyncio.Future[Ticket], values: Sequence[Any]) -> Reached:
         ticket = await place
         reached: list[tuple[int, Question]] = []
         seen: list[Asked] = []
         said: dict[int, Answer] = {}
         try:
-            while (at := ticket.next(said)) is not None:
+            while (predicate := ticket.next(said)) is not None:
+                at = line.places[predicate]
                 question = await self._put(at, values[at])
                 reached.append((at, question))
-                said[at] = None if question.error else question.value
-                seen.append(Asked(at, said[at] is True, self._cost(at, values[at])))
+                said[predicate] = answer = self._reading.truth(at, question)
+                seen.append(Asked(predicate, ticket.logic.goes_on(predicate, answer), self._cost(at, values[at])))
         except BaseException:
             seen.clear()
             raise
         finally:
-            order.seen(ticket, seen)
-            self._move_on(order)
+            line.seen(ticket, seen)
         return tuple(reached)
 
     async def _put(self, at: int, values: Sequence[Any]) -> Question:
@@ -128,11 +150,7 @@ class ConjunctAsker:
         return question
 
     def _note(self) -> None:
-        """What EXPLAIN ANALYZE says of the order."""
-        if self._order is None:
-            return
-        (places, since), order = self._since, self._order
-        sites = ", ".join(self._stages[place].call.site for place in places)
-        again = f"; begun again {order.standing.restarts:,} times" if order.standing.restarts else ""
-        note = f"{sites} since row {since:,} of {self._begun:,}; every answer asked in {order.audited:,} rows{again}"
-        self._stages[-1].caller.progress.notes["order"] = note
+        """What EXPLAIN ANALYZE says of the order that most rows shared."""
+        if self._lines:
+            line = max(self._lines.values(), key=lambda line: line.begun)
+            self._stages[-1].caller.progress.notes["order"] = line.note([stage.call.site for stage in self._stages])

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...dataflow import streams
+from ...dataflow.demand import Demand
 from ...dataflow.run import QueryRun
 from ...plan.nodes import SemanticCall
 from ..question_costs import QuestionCosts
@@ -19,6 +20,7 @@ from .asker import StageAsker
 from .call import run_inquiry
 from .call_stage import CallStage
 from .conjunct_asker import ConjunctAsker
+from .kept import Kept, for_demand
 from .leaving import AsAnswered, InOrder, Leaving
 from .questions import Question
 
@@ -53,11 +55,20 @@ class Conjunct:
 
 
 async def run_conjunction(
-    batches: AsyncIterator[pa.RecordBatch], conjunct: Conjunct, run: QueryRun, *, free: bool
+    batches: AsyncIterator[pa.RecordBatch],
+    conjunct: Conjunct,
+    run: QueryRun,
+    *,
+    free: bool,
+    demand: Demand | None = None,
+    wanted: Demand | None = None,
 ) -> AsyncIterator[pa.RecordBatch]:
-    """Rows that pass, in their order; errors as of ``run_call``. ``free`` : nobody needs the rows in any order."""
+    """Rows that pass, in their order; errors as of ``run_call``. ``free`` : nobody needs the rows in any order.
+    ``wanted`` : the LIMIT above, told of rows that are dropped. ``demand`` : the same, if no call below takes rows for it."""
     leaving = AsAnswered if free else InOrder
-    async with streams.closing(run_inquiry(batches, _Inquiry(conjunct, run), leaving=leaving)) as kept:
+    async with streams.closing(
+        run_inquiry(batches, _Inquiry(conjunct, run, for_demand(wanted)), demand, leaving=leaving)
+    ) as kept:
         async for batch in kept:
             if batch.num_rows:
                 yield batch
@@ -68,7 +79,8 @@ class _Inquiry:
 
     strict = False
 
-    def __init__(self, conjunct: Conjunct, run: QueryRun) -> None:
+    def __init__(self, conjunct: Conjunct, run: QueryRun, kept: Kept | None) -> None:
+        self._kept = kept
         self._conjunct, self._stages, self._run = conjunct, conjunct.stages, run
         self._answers = [Answers(s.call, s.type, run, s.caller.progress) for s in self._stages]
         self.share = all(stage.call.distinct for stage in self._stages)
@@ -93,7 +105,7 @@ class _Inquiry:
     ) -> ConjunctAsker:
         """Who asks the rows."""
         askers = [StageAsker(s, self._run, input=rows_to_come, hears=hears, fatal=fatal) for s in self._stages]
-        return ConjunctAsker(self._stages, askers, QuestionCosts(self._stages).of, _seed(self._stages), fatal)
+        return ConjunctAsker(self._stages, askers, QuestionCosts(self._stages).of, seed_of(self._stages), fatal)
 
     def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
         """Those that pass; all are booked, each where it was asked."""
@@ -105,7 +117,10 @@ class _Inquiry:
         for answers, stage, asked in zip(self._answers, self._stages, reached, strict=True):
             stage.caller.progress.rows_in += len(asked)
             answers.booked(asked)
-        return self._conjunct.kept(rows.batch, stays)
+        left = self._conjunct.kept(rows.batch, stays)
+        if self._kept is not None:
+            self._kept(rows.batch, left)
+        return left
 
     def judge(self) -> None:
         """See ``Inquiry``."""
@@ -126,7 +141,7 @@ class _Inquiry:
         return true == len(reached)
 
 
-def _seed(stages: Sequence[CallStage]) -> int:
+def seed_of(stages: Sequence[CallStage]) -> int:
     """The same for the same query."""
     words = [(s.call.site, s.call.function, s.call.constants, s.call.argument_texts) for s in stages]
     return int.from_bytes(hashlib.blake2b(repr(words).encode(errors="surrogatepass"), digest_size=6).digest(), "big")

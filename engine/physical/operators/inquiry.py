@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from .call_stage import CallStage
 from .checked import CheckedAsker
 from .leaving import Leaving
 from .merged import merged_asker
+from .mixed import MixedAsker
 
 Fatal = Callable[[BaseException], None]
 
@@ -84,16 +86,13 @@ class CallInquiry:
             return StageAsker(stage, self._run, input=rows_to_come, hears=hears, fatal=fatal)
 
         reference, armed = asker(self._stage, fatal), self._stage.armed
-        if (part := self._stage.merged) is not None:
-            return merged_asker(part.number, part.group(), reference, lambda stage: asker(stage, _let_be))
-        if armed is None:
-            return reference
         # That nobody is there to answer for an arm is no reason to end: the reference may.
-        arms: list[Asker] = [asker(arm, _let_be) for arm in armed.stages]
-        for place, stage in enumerate(armed.stages):
-            if stage.screened is not None:
-                arms[place] = CheckedAsker(arms[place], reference, stage.screened)
-        return ArmedAsker([reference, *arms], armed)
+        other = partial(asker, fatal=_let_be)
+        own: Asker = reference
+        if armed is not None:
+            own = ArmedAsker([reference, *(arm_asker(arm, reference, other) for arm in armed.stages)], armed)
+        part = self._stage.merged
+        return own if part is None else merged_asker(part.number, part.group(), own, other)
 
     def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
         """See :class:`Inquiry`."""
@@ -106,6 +105,15 @@ class CallInquiry:
     async def close(self) -> None:
         """See :class:`Inquiry`."""
         await self._answers.close()
+
+
+def arm_asker(arm: CallStage, reference: Asker, asker: Callable[[CallStage], Asker]) -> Asker:
+    """Who answers for an arm; ``asker`` : who answers for one stage."""
+    if arm.screened is None:
+        return asker(arm)
+    if arm.beside:
+        return MixedAsker([asker(arm), *map(asker, arm.beside)], reference, arm.screened)
+    return CheckedAsker(asker(arm), reference, arm.screened)
 
 
 def _let_be(error: BaseException) -> None:

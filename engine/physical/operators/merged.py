@@ -11,13 +11,13 @@ from ....udfs.models.base import Generate, Reply, Request
 from ....udfs.prompts.merged import merged, replies
 from ....udfs.spec import Emit
 from ...errors import DataError, InvalidAnswer, ModelError
-from .asker import Asker, StageAsker
+from .asker import Asker, unheard
 from .call_stage import CallStage, Merging, Way
 from .line import Line
 from .questions import key_of
 
 T = TypeVar("T")
-Ways = Sequence[Sequence[StageAsker]]
+Ways = Sequence[Sequence[Asker]]
 """Per way and call who asks for it alone."""
 
 
@@ -25,14 +25,14 @@ class UnusableError(ModelError):
     """No task's answer can be read from a reply. Not an ``InvalidAnswer``: each is asked for alone, not all of them again."""
 
 
-def merged_asker(part: int, merging: Merging, own: StageAsker, make: Callable[[CallStage], StageAsker]) -> Asker:
+def merged_asker(part: int, merging: Merging, own: Asker, make: Callable[[CallStage], Asker]) -> Asker:
     """The asker of one call of a group.
 
     Parameters
     ----------
     part : which of its calls. own : asks for it as it was written. make : the asker of another stage alone.
     """
-    ways = [[make(stage) for stage in way.stages] for way in merging.ways]
+    ways: list[list[Asker]] = [[make(stage) for stage in way.stages] for way in merging.ways]
     ways[0][part] = own
     return _Follower(ways, merging, part) if part else _Leader(ways, merging)
 
@@ -53,7 +53,7 @@ class _Alone:
         for asker in self._all():
             await asker.close()
 
-    def _all(self) -> list[StageAsker]:
+    def _all(self) -> list[Asker]:
         return [asker for way in self._ways for asker in way]
 
     async def _answer_by(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
@@ -69,7 +69,7 @@ class _Alone:
     async def _by_way(self, arm: int, values: Sequence[Any]) -> Any:
         way = self._merging.ways[arm]
         if not way.together:
-            return await self._ways[arm][self._part].ask(values, _unheard)
+            return await self._ways[arm][self._part].ask(values, unheard)
         return await part_of(way, self._part, values, await replies_of(way, values, self._part))
 
 
@@ -122,7 +122,7 @@ class _Leader(_Alone):
         """Every call's answer in one way, or its failure."""
         way = self._merging.ways[arm]
         if not way.together:
-            return await _all(*(asker.ask(values, _unheard) for asker in self._ways[arm]))
+            return await _all(*(asker.ask(values, unheard) for asker in self._ways[arm]))
         try:
             found = await replies_of(way, values, 0)
         except ModelError as error:
@@ -192,7 +192,3 @@ def _proofs(merging: Merging) -> dict[str, str]:
         out = f"; out: {tally.why}" if tally.why else ""
         found[f"arm {merging.ways[arm].name}"] = f"{serves}agreed in {tally.mean():.1%} of {tally.rows:,} compared{out}"
     return found
-
-
-def _unheard(items: Sequence[Any]) -> None:
-    del items

@@ -1,4 +1,5 @@
-"""The rows of a call that are pairs of a join: likely ones are asked, of the others a sample; those left out are answered FALSE.
+"""The rows of a call that are pairs of a join: likely ones are asked, of the others a sample or what blocks of them name; those
+left out are answered FALSE.
 
 All rows of a population have to be there before the first is asked, since each is measured by the others. A population is
 bounded; what comes after it is another one, with half the error probability of the one before.
@@ -6,10 +7,10 @@ bounded; what comes after it is another one, with half the error probability of 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +20,16 @@ from ...dataflow import streams
 from ...dataflow.lookups import in_thread
 from ...plan.nodes import Pairs, SemanticCall
 from ...types import to_arrow
-from ..joining.blocking import DELTA, Blocked, Ints, Phase, blocked
+from ..joining.blocking import DELTA, WORTHWHILE, Blocked, Ints, Phase, blocked
 from ..joining.similarity import pair_scores
+from ..joining.sweep import Sweep, swept
 from ..slices import sliced
 from .answers import inputs_of
+from .by_labels import Labelled
 from .call_stage import CallStage
+from .join_books import JoinBooks
+from .known_pairs import known_pairs, left_over
+from .pair_blocks import PairBlocks, layout_of
 from .questions import key_of
 
 Batches = AsyncIterator[pa.RecordBatch]
@@ -36,7 +42,7 @@ LEAST_CHUNK = 32
 BATCH_ROWS = 2048
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Population:
     """Rows, and the distinct pairs that they ask about.
 
@@ -53,6 +59,8 @@ class _Population:
     rights: Ints
     left_texts: Sequence[str]
     right_texts: Sequence[str]
+    left_values: Sequence[Sequence[Any]]
+    right_values: Sequence[Sequence[Any]]
 
     def scores(self) -> Sequence[float] | np.ndarray[Any, np.dtype[np.float32]]:
         """How likely each pair is, for the order in which they are asked."""
@@ -62,8 +70,21 @@ class _Population:
 
     @property
     def chunk(self) -> int:
-        """Pairs to ask between looks: about one per text of the longer side."""
-        return max(LEAST_CHUNK, len(self.left_texts), len(self.right_texts))
+        """Pairs to ask between looks: about one per two texts of the longer side."""
+        return max(LEAST_CHUNK, max(len(self.left_texts), len(self.right_texts)) // 2)
+
+    @cached_property
+    def _by_place(self) -> tuple[Ints, Ints]:
+        """Where pairs stand among all of both sides, in ascending order, and which pairs they are."""
+        places = self.lefts * len(self.right_texts) + self.rights
+        order = np.argsort(places).astype(np.int64)
+        return places[order], order
+
+    def numbers(self, places: Ints) -> Ints:
+        """The pairs that stand there; -1 where none does."""
+        known, order = self._by_place
+        at = np.minimum(np.searchsorted(known, places), len(known) - 1)
+        return np.where(known[at] == places, order[at], -1)
 
 
 async def run_paired(batches: Batches, ask: Callable[[Batches], Batches], stage: CallStage, pairs: Pairs) -> Batches:
@@ -73,17 +94,28 @@ async def run_paired(batches: Batches, ask: Callable[[Batches], Batches], stage:
     ----------
     ask : the operator that asks every row it gets. pairs : what is compared with what, and the recall that is wanted.
     """
-    books = _Books(stage)
+    books = JoinBooks(stage)
     delta = DELTA
     async with streams.closing(batches):
         async for rows in _populations(batches):
             delta /= 2
-            population = await in_thread(partial(_population, stage.call, pairs, rows))
+            whole = await in_thread(partial(_population, stage.call, pairs, rows))
+            alone = partial(_judge, whole, ask, stage.call.output.name, phase="sample")
+            known = await known_pairs(stage, pairs, whole, alone, delta / 2)
+            population = await in_thread(partial(_others, whole, known.answers))
             scores = await in_thread(population.scores)
             judge = partial(_judge, population, ask, stage.call.output.name)
-            found = await blocked(scores, judge, chunk=population.chunk, recall=pairs.recall, delta=delta)
-            books.add(population, found)
-            answered = rows.append_column(stage.field(), _column(population, found, stage))
+            blocks = await in_thread(partial(_blocks, population, stage, pairs))
+            bounds = _Bounds(chunk=population.chunk, recall=pairs.recall, delta=delta / (1 + pairs.labels))
+            if blocks is None:
+                found = await blocked(scores, judge, **bounds)
+            else:
+                found = await swept(scores, judge, Sweep(blocks.sweep, blocks.price), **bounds)
+            books.know(known)
+            books.add(len(population.rows), found, 0 if blocks is None else blocks.asked)
+            answers = _column(whole, known, population, found, stage)
+            books.close(answers, whole.unit_of.count(-1))
+            answered = rows.append_column(stage.field(), answers)
             for start in range(0, rows.num_rows, BATCH_ROWS):
                 yield sliced(answered, start, BATCH_ROWS)
 
@@ -100,8 +132,30 @@ async def _judge(
     return answers
 
 
-def _column(population: _Population, found: Blocked, stage: CallStage) -> pa.Array:
-    return to_arrow([None if unit < 0 else found.answers[unit] for unit in population.unit_of], stage.type)
+def _blocks(population: _Population, stage: CallStage, pairs: Pairs) -> PairBlocks | None:
+    """Who asks about many pairs in a prompt; ``None``: it would not pay, or prompts cannot be taken apart."""
+    if stage.blocks is None or len(population.rows) < WORTHWHILE:
+        return None
+    layout = layout_of(stage, pairs, population.left_values[0])
+    if layout is None:
+        return None
+    return PairBlocks(stage, layout, population.left_values, population.right_values, population.numbers)
+
+
+def _others(whole: _Population, known: Mapping[int, object]) -> _Population:
+    """The pairs that are not known, as a population of its own."""
+    if not known:
+        return whole
+    units, unit_of = left_over(whole.unit_of, known, len(whole.rows))
+    rows, at = [whole.rows[unit] for unit in units], np.array(units, np.int64)
+    return replace(whole, unit_of=unit_of, rows=rows, lefts=whole.lefts[at], rights=whole.rights[at])
+
+
+def _column(whole: _Population, known: Labelled, population: _Population, found: Blocked, stage: CallStage) -> pa.Array:
+    answers = [None if unit < 0 else found.answers[unit] for unit in population.unit_of]
+    if known.answers:
+        answers = [known.answers.get(unit, said) for unit, said in zip(whole.unit_of, answers, strict=True)]
+    return to_arrow(answers, stage.type)
 
 
 def _population(call: SemanticCall, pairs: Pairs, table: pa.RecordBatch) -> _Population:
@@ -115,14 +169,15 @@ def _population(call: SemanticCall, pairs: Pairs, table: pa.RecordBatch) -> _Pop
         if values is None:
             unit_of.append(-1)
             continue
-        sides_of = left_keys.of([values[i] for i in left_at]), right_keys.of([values[i] for i in right_at])
+        sides_of = left_keys.of(values, left_at), right_keys.of(values, right_at)
         unit = units.place(sides_of, "")
         unit_of.append(unit)
         if unit == len(rows):
             rows.append(row)
             sides.append(sides_of)
     lefts, rights = np.array(sides, np.int64).reshape(-1, 2).T
-    return _Population(table, unit_of, rows, lefts, rights, left_keys.texts, right_keys.texts)
+    texts = left_keys.texts, right_keys.texts
+    return _Population(table, unit_of, rows, lefts, rights, *texts, left_keys.values, right_keys.values)
 
 
 class _Places:
@@ -130,13 +185,18 @@ class _Places:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.values: list[Sequence[Any]] = []
         self._known: dict[Hashable, int] = {}
 
-    def of(self, values: Sequence[Any]) -> int:
-        """The place of a side's values."""
-        key = key_of(values)
+    def of(self, values: Sequence[Any], at: Sequence[int]) -> int:
+        """The place of a side, which has the values at these positions of a row."""
+        own = [values[i] for i in at]
+        key = key_of(own)
         known = self._known.get(key)
-        return self.place(key, " ".join(map(render, values))) if known is None else known
+        if known is not None:
+            return known
+        self.values.append(values)
+        return self.place(key, " ".join(map(render, own)))
 
     def place(self, key: Hashable, text: str) -> int:
         """The place of a key, whose text is ``text``."""
@@ -146,29 +206,10 @@ class _Places:
         return place
 
 
-class _Books:
-    """What watchers and EXPLAIN ANALYZE are told."""
-
-    def __init__(self, stage: CallStage) -> None:
-        self._progress = stage.caller.progress
-        self._pairs = self._candidates = self._sampled = 0
-        self._recall, self._delta = 1.0, 0.0
-
-    def add(self, population: _Population, found: Blocked) -> None:
-        """Rows that nobody asked about went through the call, too."""
-        unasked = population.table.num_rows - found.candidates - found.sampled
-        self._progress.rows_in += unasked
-        self._progress.rows_done += unasked
-        self._progress.rows_null += unasked
-        self._pairs += len(population.rows)
-        self._candidates += found.candidates
-        self._sampled += found.sampled
-        self._recall = min(self._recall, found.recall)
-        self._delta += found.delta
-        self._progress.notes["join"] = (
-            f"blocking by shared words, then asked: of {self._pairs:,} distinct pairs {self._candidates:,} candidates and "
-            f"{self._sampled:,} sampled from the others; recall ≥ {self._recall:.1%} (δ = {self._delta:.3g})"
-        )
+class _Bounds(TypedDict):
+    chunk: int
+    recall: float
+    delta: float
 
 
 async def _populations(batches: Batches) -> Batches:
