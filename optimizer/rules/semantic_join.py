@@ -1,4 +1,4 @@
-"""Of a join's pairs, likely ones are asked."""
+"""Of a join's pairs, likely ones are asked alone, the others by a sample or in blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def semantic_join(plan: Plan, context: Context) -> Plan | None:
     """Marks a filter that compares columns of two tables, so that pairs which hardly match are answered FALSE without a call.
 
     What: under ``SET llm_min_quality``, ``FROM a JOIN b ON LLM_FILTER('the same product', a.name, b.title)``: pairs with words in
-    common are asked, of the others a random sample, until the share of matches that are found is proved to be high enough.
+    common are asked, of the others a random sample or what prompts about many pairs name, whichever is cheaper, until the share of
+    matches that are found is proved to be high enough. With such prompts the proof takes it that they overlook no larger share of
+    the other matches than of those that were asked alone.
     Why correct: it is not, row by row: matches may be lost, as far as the user allowed, and calls of one plan share the
     allowance. A pair that stays has been asked. NULLs, duplicates and further conditions are as before.
     Wrong for: a condition whose FALSE is seen (``NOT LLM_FILTER(…)``, a SELECT list, an outer join), ``LIMIT``, which asks less than all
