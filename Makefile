@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-conditions bench-join bench-estimates bench-merge bench-join-rewrites bench-optimizer bench-approximate
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-conditions bench-join bench-estimates bench-merge bench-join-rewrites bench-optimizer bench-optimizer-full bench-approximate
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -129,8 +129,15 @@ bench-topk: $(VENV)/.dev
 # Palimpzest's paper, through SQL on a simulated server (five minutes).
 bench-optimizer: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.optimizer
-	$(BIN)/python -m benchmarks.optimizer_paper listing
-	$(BIN)/python -m benchmarks.optimizer_paper legal
+	$(BIN)/python -m benchmarks.optimizer_paper listing 1
+	$(BIN)/python -m benchmarks.optimizer_paper legal 1
+	$(BIN)/python -m benchmarks.optimizer_schema 1
+
+# The same workloads with 20 seeds: the better part of an hour.
+bench-optimizer-full: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.optimizer
+	$(BIN)/python -m benchmarks.optimizer_paper
+	$(BIN)/python -m benchmarks.optimizer_schema
 
 # Semantic joins that ask less than the nested loop, on entity data, with a judge made from its labels.
 bench-join: $(VENV)/.dev

@@ -15,7 +15,7 @@ from ...udfs.models.tries import set_tries, tries_of
 from ..errors import BudgetExceeded, InvalidAnswer
 from ..store.records import Outcome, Phase
 from .books import Books, Took
-from .budget import NOTHING, Spending
+from .budget import NOTHING, Budget, Spending
 from .energy_meter import CUT_OFF, CutOff, EnergyMeter, Share
 from .progress import SiteProgress
 from .replies import energy_in, with_energy
@@ -37,6 +37,7 @@ class _Call(Sendings):
     request, key, phase : what is asked. most : what is reserved for it.
     progress : where it waits until it leaves; ``None``: its model does not tell when.
     share : of a counter, if there is one.
+    untaken : where it is counted once it is its turn; ``None``: it has been.
     """
 
     held = ()
@@ -46,9 +47,16 @@ class _Call(Sendings):
     ) -> None:  # fmt: skip
         self.request, self.key, self.phase, self.most, self.share = request, key, phase, most, share
         self._waits = progress
+        self.untaken: Budget | None = None
         if progress is not None:
             progress.waiting += 1
         self.started = time.perf_counter()
+
+    def admitted(self) -> None:
+        """See :class:`Sendings`."""
+        if self.untaken is not None:
+            self.untaken.take()
+            self.untaken = None
 
     def began(self) -> None:
         """See :class:`Sendings`."""
@@ -75,6 +83,9 @@ class Meter:
         self._run, self._spec, self._progress = run, spec, progress
         self._budget = run.budget
         self._timeless = run.budget.caps.seconds is None
+        # Of calls that wait for their turn, those of the last operators go first; so they are counted when it is their turn, or a
+        # cap would be full of calls that are never made.
+        self._counted_late = run.budget.caps.calls is not None and self._timeless and not run.budget.weighs
         backend = backends().get(spec.provider)
         self._tells = backend is not None and backend.tells
         self._energy = EnergyMeter(spec, run.settings)
@@ -93,12 +104,18 @@ class Meter:
         ------
         BudgetExceeded, ProgrammingError : see ``Budget.reserve``. ModelError : the model's.
         """
-        most, progress = await self._reserved(request) if self._budget.weighs else self._taken(), self._progress
+        most, progress, later = NOTHING, self._progress, self._counted_late and getattr(model, "gated", False)
+        if self._budget.weighs:
+            most = await self._reserved(request)
+        elif not later:
+            self._budget.take()
         progress.calls += 1
         progress.calibration += phase == "calibrate"
         progress.in_flight += 1
         share = self._share() if self._counts else None
         with _Call(request, key, phase, most, progress if self._tells else None, share) as call:
+            if later:
+                call.untaken = self._budget
             try:
                 reply = await (model.call(request) if self._timeless else self._in_time(model, request))
             except (Exception, asyncio.CancelledError) as error:
@@ -153,10 +170,6 @@ class Meter:
         await self._budget.reserve(most, self._spec.name)
         return most
 
-    def _taken(self) -> Spending:
-        self._budget.take()
-        return NOTHING
-
     def _share(self) -> Share | None:
         share = self._energy.share()
         if share is not None and not self._tells:
@@ -190,7 +203,7 @@ class Meter:
         return self._books.save(call.key, call.phase, outcome, reply.usage, took, error, None)
 
     async def _unanswered(self, error: BaseException, call: _Call) -> None:
-        if self._tells and not call.count and not call.discarded:
+        if call.untaken is not None or (self._tells and not call.count and not call.discarded):
             call.release()
             self._unsent(error, call)
             return
@@ -211,7 +224,8 @@ class Meter:
 
     def _unsent(self, error: BaseException, call: _Call) -> None:
         """Forget a call that never was."""
-        self._budget.give_back(call.most)
+        if call.untaken is None:
+            self._budget.give_back(call.most)
         self._progress.calls -= 1
         self._progress.calibration -= call.phase == "calibrate"
         set_tries(error, 0)

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 import pytest
 
 import anserdb
-from anserdb.engine.physical.operators.call import WINDOW_FACTOR
 from tests.support.doors import QUERY, child, connect, questions, until
 from tests.support.loopback import LoopbackServer
 
@@ -173,8 +173,10 @@ def test_no_row_is_seen_as_long_as_its_answer_cannot_be_written(tmp_path: Path) 
         with closing(sqlite3.connect(store, isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")
             go(process)
-            # Every question that the operator's window holds is answered: whatever may go on has gone on.
-            until(lambda: server.stats.completed >= WINDOW_FACTOR * CAP)
+            # Every call that may be in flight is answered and holds its slot: whatever may go on has gone on.
+            until(lambda: server.stats.completed >= CAP)
+            time.sleep(0.2)
+            assert server.stats.requests == CAP
             kill(process)
         assert process.stdout
         assert process.stdout.read() == b""

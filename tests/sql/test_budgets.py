@@ -108,6 +108,17 @@ def test_of_two_calls_in_a_row_the_part_is_what_both_have_answered(con: anserdb.
     assert "at least" in notice.lower()
 
 
+def test_a_cap_is_not_filled_with_calls_that_wait_for_their_turn() -> None:
+    # Else the first call of later rows takes the cap, and no row gets its second.
+    query = "SELECT id, LLM_COMPLETE('explain', body) AS y FROM t WHERE LLM_COMPLETE('say', body) > '' ORDER BY id"
+    with LoopbackServer(latency_s=0.02) as server, connect(server, rows=60, llm_concurrency=4) as con:
+        con.sql("SET llm_max_calls = 20; SET llm_on_budget = 'partial'")
+        rows, (notice,), calls = run(con, query)
+        assert calls == server.stats.requests == 20
+    assert len(rows) >= 5
+    assert "20 calls spent" in notice
+
+
 def test_a_limit_that_is_served_is_no_part(con: anserdb.Connection) -> None:
     con.sql("SET llm_max_calls = 7; SET llm_on_budget = 'partial'")
     assert run(con, f"{STREAM} LIMIT 7")[1] == []

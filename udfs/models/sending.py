@@ -81,6 +81,9 @@ class Sendings:
         self.count += 1
         self.last, self.endpoint = moment, endpoint or self.endpoint
 
+    def admitted(self) -> None:
+        """It is its turn: nothing stands between it and the model any more. What this raises keeps it from being sent."""
+
     def began(self) -> None:
         """The first one leaves, or the first after those that have not left after all."""
 
@@ -180,6 +183,12 @@ def not_sent() -> None:
     """The last one did not leave after all: nobody took the connection."""
     if (sendings := _SENDINGS.get()) is not None:
         sendings.not_sent()
+
+
+def admitted() -> None:
+    """The call has its slot."""
+    if (sendings := _SENDINGS.get()) is not None:
+        sendings.call.admitted()
 
 
 def over(give_back: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 from ....engine.errors import Interrupted, ModelError, ModelUnavailable, RateLimited
 from ..base import Capabilities, Embed, Generate, Model, Reply, Request
-from ..sending import over
+from ..sending import admitted, over
 from ..unavailable import all_failed, causes_of
 from .attempt_timeout import attempt
 from .gate import Gate, Turn
@@ -42,6 +42,11 @@ class Limited(Wrapper):
     def capabilities(self) -> Capabilities:
         """The wrapped model's; of several, what they can do together."""
         return self._all if len(self._models) > 1 else self._model.capabilities
+
+    @property
+    def gated(self) -> bool:
+        """Whether calls wait for their turn, and say when it comes (``sending.admitted``)."""
+        return True
 
     @property
     def in_flight(self) -> int:
@@ -95,6 +100,7 @@ class Limited(Wrapper):
         try:
             if self._closed:
                 raise Interrupted("The model was closed, and with it the connection that asked.")
+            admitted()
             reply = await attempt(self._models[turn.endpoint], request)
             used = reply.usage
             known = used.tokens_in is not None

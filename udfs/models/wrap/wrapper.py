@@ -21,6 +21,11 @@ class Wrapper:
         """The wrapped model's."""
         return self._model.capabilities
 
+    @property
+    def gated(self) -> bool:
+        """The wrapped model's."""
+        return bool(getattr(self._model, "gated", False))
+
     async def close(self) -> None:
         """Close the wrapped model."""
         await self._model.close()
