@@ -45,7 +45,8 @@ class _Call(Sendings):
     def __init__(
         self, request: Request, key: bytes, phase: Phase, most: Spending, progress: SiteProgress | None, share: Share | None
     ) -> None:  # fmt: skip
-        self.request, self.key, self.phase, self.most, self.share = request, key, phase, most, share
+        self.request, self.key, self.most, self.share = request, key, most, share
+        self.phase: Phase = phase
         self._waits = progress
         self.untaken: Budget | None = None
         if progress is not None:
