@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -16,12 +13,11 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import anserdb
-from anserdb.engine.errors import ModelError
 from anserdb.engine.physical import execute
-from anserdb.udfs.models.base import Generate, Request
+from anserdb.udfs.models.base import Generate
 from anserdb.udfs.models.scripted import ScriptedModel
-from tests.support.batched_prompts import in_company
-from tests.support.reader import read
+from tests.support.roads import Road
+from tests.support.roads import road as opened
 
 CONDITIONS = {
     "LLM_FILTER('mentions a', x)": "contains(x, 'a')",
@@ -49,34 +45,10 @@ def few_rows_are_enough() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, slots=True)
-class Road:
-    """A connection and its model, which takes its time by a seed and fails on some texts."""
-
-    con: anserdb.Connection
-    model: ScriptedModel
-
-
-@contextmanager
-def road(seed: int, **chosen: Any) -> Iterator[Road]:
-    dice = Random(seed)
-
-    async def some_time(request: Request) -> None:
-        del request
-        for _ in range(dice.randrange(12)):
-            await asyncio.sleep(0)
-
-    fails = ("fails", ModelError("It fails on this text.", "m"))
-    model = ScriptedModel([fails, ("", in_company(read))], delay=some_time)
-    with anserdb.connect(store=":memory:", llm_model="m", llm_concurrency=8, **chosen) as con:
-        con.register_model("m", model)
-        yield Road(con, model)
-
-
 @pytest.fixture(scope="module")
 def roads() -> Iterator[tuple[Road, Road, Road]]:
     """Two that differ in nothing but in who answers first; and one without rules."""
-    with road(1) as one, road(2) as other, road(3, llm_disabled_rules="all") as naive:
+    with opened(1) as one, opened(2) as other, opened(3, llm_disabled_rules="all") as naive:
         yield one, other, naive
 
 

@@ -18,7 +18,7 @@ from ...dataflow.demand import Demand
 from ...dataflow.run import QueryRun
 from ..question_costs import QuestionCosts
 from ..row_batches import Input
-from .answers import Answers, Rows, inputs_of
+from .answers import Rows, inputs_of
 from .asker import StageAsker
 from .call import run_inquiry
 from .call_stage import CallStage
@@ -27,6 +27,7 @@ from .conjunction import seed_of
 from .kept import Kept, for_demand
 from .leaving import AsAnswered, InOrder, Leaving
 from .questions import Question
+from .several_calls import SeveralCalls
 
 MOST_VALUES = 1 << 16
 """Answers whose comparisons are remembered."""
@@ -112,25 +113,17 @@ class _Reading:
         return answered(self._tree, before, self._keep)
 
 
-class _Inquiry:
-    """Which answers a row gets; see ``Inquiry``. Every call keeps its own books of the rows that reached it."""
-
-    strict = False
+class _Inquiry(SeveralCalls):
+    """Which answers a row gets; see ``Inquiry``."""
 
     def __init__(self, decision: Decision, run: QueryRun, kept: Kept | None) -> None:
-        self._kept = kept
-        self._decision, self._stages, self._run = decision, decision.stages, run
+        super().__init__(decision.stages, run)
+        self._decision, self._kept = decision, kept
         self._reading = _Reading(decision)
-        self._answers = [Answers(s.call, s.type, run, s.caller.progress) for s in self._stages]
-        self.share = all(stage.call.distinct for stage in self._stages)
-        self.rows_in_flight = max(stage.rows_in_flight for stage in self._stages)
 
     def inputs(self, batch: pa.RecordBatch) -> list[Values | None]:
         """Per row the values; ``None``: its condition is decided."""
         return [None if isinstance(self._reading.left(row), Known) else row for row in self._values(batch)]
-
-    def count(self, questions: int) -> None:
-        """Nothing: each call counts its own."""
 
     def asker(
         self, rows_to_come: Callable[[], Input], *, hears: bool, fatal: Callable[[BaseException], None]
@@ -154,16 +147,6 @@ class _Inquiry:
         if self._kept is not None:
             self._kept(rows.batch, left)
         return left
-
-    def judge(self) -> None:
-        """See ``Inquiry``."""
-        for answers in self._answers:
-            answers.judge()
-
-    async def close(self) -> None:
-        """See ``Inquiry``."""
-        for answers in self._answers:
-            await answers.close()
 
     def _values(self, batch: pa.RecordBatch) -> list[Values]:
         arguments = [inputs_of(stage.call, batch, aggregate=False) for stage in self._stages]

@@ -15,7 +15,7 @@ from ...dataflow.run import QueryRun
 from ...plan.nodes import SemanticCall
 from ..question_costs import QuestionCosts
 from ..row_batches import Input
-from .answers import Answers, Rows, inputs_of
+from .answers import Rows, inputs_of
 from .asker import StageAsker
 from .call import run_inquiry
 from .call_stage import CallStage
@@ -23,6 +23,7 @@ from .conjunct_asker import ConjunctAsker
 from .kept import Kept, for_demand
 from .leaving import AsAnswered, InOrder, Leaving
 from .questions import Question
+from .several_calls import SeveralCalls
 
 ENOUGH_ROWS = 64
 """With fewer, the order would hardly be known before they are asked."""
@@ -74,17 +75,12 @@ async def run_conjunction(
                 yield batch
 
 
-class _Inquiry:
-    """Which rows pass; see ``Inquiry``. Every call keeps its own books of the rows that reached it."""
-
-    strict = False
+class _Inquiry(SeveralCalls):
+    """Which rows pass; see ``Inquiry``."""
 
     def __init__(self, conjunct: Conjunct, run: QueryRun, kept: Kept | None) -> None:
-        self._kept = kept
-        self._conjunct, self._stages, self._run = conjunct, conjunct.stages, run
-        self._answers = [Answers(s.call, s.type, run, s.caller.progress) for s in self._stages]
-        self.share = all(stage.call.distinct for stage in self._stages)
-        self.rows_in_flight = max(stage.rows_in_flight for stage in self._stages)
+        super().__init__(conjunct.stages, run)
+        self._conjunct, self._kept = conjunct, kept
 
     def inputs(self, batch: pa.RecordBatch) -> list[Sequence[Any] | None]:
         """Per row the arguments of each call; ``None``: a call is NULL without being asked, so the row cannot pass."""
@@ -96,9 +92,6 @@ class _Inquiry:
             progress.rows_done += nulls
             progress.rows_null += nulls
         return [None if None in values else values for values in zip(*columns, strict=True)]
-
-    def count(self, questions: int) -> None:
-        """Nothing: each call counts its own."""
 
     def asker(
         self, rows_to_come: Callable[[], Input], *, hears: bool, fatal: Callable[[BaseException], None]
@@ -121,16 +114,6 @@ class _Inquiry:
         if self._kept is not None:
             self._kept(rows.batch, left)
         return left
-
-    def judge(self) -> None:
-        """See ``Inquiry``."""
-        for answers in self._answers:
-            answers.judge()
-
-    async def close(self) -> None:
-        """See ``Inquiry``."""
-        for answers in self._answers:
-            await answers.close()
 
     def _passes(self, question: Question, reached: Sequence[list[Question]]) -> bool:
         if question.error is not None:  # the budget's: a row's own are its calls'
