@@ -7,16 +7,18 @@ Cascades (G. Graefe, 1995) with frontiers in the place of winners, as in Abacus 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from operator import itemgetter
 
-from .point import Point, Step, frontier
+from .point import Costs, Point, Step, undominated
 
 MOST_SITES = 12
-SLACK = 0.005
-SLACK_FROM = 64
-"""Frontiers larger than this forget points that are within half a percent of another."""
+SLACK, SLACK_FROM, MOST_SLACK = 0.005, 64, 0.05
+"""Of more ways than this, those are forgotten that are within half a percent of another; of a hundred times as many, within five:
+the more there are, the closer they lie, and a plan has to be found in 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +100,53 @@ class Memo:
         return whole
 
     def _fill(self, group: frozenset[str], by_label: Mapping[str, Site]) -> None:
-        found: list[Point] = []
+        found: list[_Way] = []
         for label in sorted(group):
             site, before = by_label[label], group - {label}
             if site.needs <= before and before in self._groups:
                 # Rows do not depend on the order in which a set of filters was done: whichever way came first says how many.
-                rows = self._rows.setdefault(group, self._rows[before] * self.keeps(site, before))
-                found += [_after(point, site, arm, rows) for point in self._groups[before] for arm in site.arms]
-        if found:
-            self._groups[group] = frontier(found, SLACK if len(found) > SLACK_FROM else 0.0)
+                self._rows.setdefault(group, self._rows[before] * self.keeps(site, before))
+                arms = _sensible(site)
+                found += [
+                    (_costs(point, site, arm), point, site, arm) for point in self._groups[before] for arm in arms
+                ]
+        if not found:
+            return
+        found.sort(key=itemgetter(0))
+        many = len(found) / SLACK_FROM
+        slack = min(MOST_SLACK, SLACK * math.sqrt(many)) if many > 1 else 0.0
+        kept = undominated([costs for costs, *_ in found], slack)
+        self._groups[group] = tuple(_after(*found[place], self._rows[group]) for place in kept)
 
 
-def _after(point: Point, site: Site, arm: ArmCost, rows: float) -> Point:
+_Way = tuple[Costs, Point, Site, ArmCost]
+"""One more call behind a plan, and what the whole then costs."""
+
+
+def _sensible(site: Site) -> list[ArmCost]:
+    """Arms that no other of the site's is as good as in everything; of equals, the first."""
+    in_order = sorted(site.arms, key=lambda arm: (arm.money, arm.seconds, arm.loss))
+    kept: list[ArmCost] = []
+    for arm in in_order:
+        if not any(_as_good(other, arm) for other in kept):
+            kept.append(arm)
+    return kept
+
+
+def _as_good(other: ArmCost, arm: ArmCost) -> bool:
+    paces = other.seconds / other.at_once <= arm.seconds / arm.at_once
+    return other.money <= arm.money and other.seconds <= arm.seconds and paces and other.loss <= arm.loss
+
+
+def _costs(point: Point, site: Site, arm: ArmCost) -> Costs:
     """Rows stream through calls one behind the other: the slowest sets the pace, each adds its first answer."""
     questions = point.rows * site.asked
-    stage = questions * arm.seconds / arm.at_once
-    return Point(
-        (*point.steps, Step(site.label, arm.name)),
-        rows,
-        point.money + questions * arm.money,
-        max(point.seconds, stage) + arm.seconds,
-        min(1.0, point.loss + arm.loss),
-    )
+    seconds = max(point.seconds, questions * arm.seconds / arm.at_once) + arm.seconds
+    return point.money + questions * arm.money, seconds, min(1.0, point.loss + arm.loss)
+
+
+def _after(costs: Costs, point: Point, site: Site, arm: ArmCost, rows: float) -> Point:
+    return Point((*point.steps, Step(site.label, arm.name)), rows, *costs)
 
 
 def cost_of(steps: Sequence[Step], sites: Sequence[Site], rows: float, keeps: Keeps = _independent) -> Point:
@@ -129,6 +156,6 @@ def cost_of(steps: Sequence[Step], sites: Sequence[Site], rows: float, keeps: Ke
     for step in steps:
         site = by_label[step.site]
         arm = next(arm for arm in site.arms if arm.name == step.arm)
-        point = _after(point, site, arm, point.rows * keeps(site, done))
+        point = _after(_costs(point, site, arm), point, site, arm, point.rows * keeps(site, done))
         done |= {site.label}
     return point

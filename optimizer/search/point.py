@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -45,6 +46,10 @@ class Point:
         )
 
 
+Costs = tuple[float, float, float]
+"""Money, seconds and loss of a plan."""
+
+
 def frontier(points: Iterable[Point], slack: float = 0.0) -> tuple[Point, ...]:
     """The points that no other dominates, cheapest first; of equals, the first.
 
@@ -52,8 +57,38 @@ def frontier(points: Iterable[Point], slack: float = 0.0) -> tuple[Point, ...]:
     >>> frontier([b, a]) == (a,)
     True
     """
+    in_order = sorted(points, key=lambda p: (p.money, p.seconds, p.loss, p.rows))
+    if len({point.rows for point in in_order}) <= 1:
+        return tuple(in_order[at] for at in undominated([(p.money, p.seconds, p.loss) for p in in_order], slack))
     kept: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.money, p.seconds, p.loss, p.rows)):
+    for point in in_order:
         if not any(other.dominates(point, slack) for other in kept):
             kept.append(point)
     return tuple(kept)
+
+
+def undominated(in_order: Sequence[Costs], slack: float = 0.0) -> list[int]:
+    """Places of those that none before them dominates, of costs in ascending order, as :meth:`Point.dominates` has it.
+
+    Who comes later is no cheaper, so of those before only the stairs of seconds and loss matter: each longer one loses less
+    (H. T. Kung, F. Luccio, F. P. Preparata, "On Finding the Maxima of a Set of Vectors", 1975).
+
+    >>> undominated([(1.0, 5.0, 0.2), (2.0, 6.0, 0.3), (3.0, 1.0, 0.1)])
+    [0, 2]
+    """
+    kept: list[int] = []
+    seconds: list[float] = []
+    losses: list[float] = []
+    for place, (_, took, loss) in enumerate(in_order):
+        at = bisect_right(seconds, took * (1 + slack))
+        if at and losses[at - 1] <= loss + slack * 0.01:
+            continue
+        kept.append(place)
+        start = bisect_left(seconds, took)
+        if start and losses[start - 1] <= loss:
+            continue
+        end = start
+        while end < len(losses) and losses[end] >= loss:
+            end += 1
+        seconds[start:end], losses[start:end] = [took], [loss]
+    return kept
