@@ -148,12 +148,11 @@ class Runs:
 
 
 @contextmanager
-def opened(workload: Workload, seed: int) -> Iterator[tuple[anserdb.Connection, Ask]]:
-    """A connection to a world, and what runs the query once. Nothing is found in the cache."""
-    world = World(workload, seed)
+def served(answer: Callable[[dict[str, Any]], Any]) -> Iterator[tuple[anserdb.Connection, LoopbackServer, str]]:
+    """A connection whose models answer so, their server, and a folder. Nothing is found in the cache."""
     profiles = [Profile(m.name, price_in=m.usd_in, price_out=m.usd_out) for m in MODELS]
     with (
-        LoopbackServer(*profiles, answer=world.answer) as server,
+        LoopbackServer(*profiles, answer=answer) as server,
         tempfile.TemporaryDirectory() as folder,
         anserdb.connect(store=Path(folder) / "s.anser", llm_model=CHAMPION, llm_concurrency=WORKERS) as con,
     ):
@@ -163,6 +162,14 @@ def opened(workload: Workload, seed: int) -> Iterator[tuple[anserdb.Connection, 
                 f"price_in {m.usd_in}, price_out {m.usd_out})"
             )
         con.sql("SET llm_cache = false")
+        yield con, server, folder
+
+
+@contextmanager
+def opened(workload: Workload, seed: int) -> Iterator[tuple[anserdb.Connection, Ask]]:
+    """A connection to a world, and what runs the query once."""
+    world = World(workload, seed)
+    with served(world.answer) as (con, server, folder):
         fill(con, workload, seed, folder)
         yield con, partial(_run, con, server, world, workload)
 

@@ -15,11 +15,9 @@ from __future__ import annotations
 import json
 import random
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -28,9 +26,8 @@ import pyarrow.parquet as pq
 
 import anserdb
 
-from .optimizer_paper import BY_NAME, CHAMPION, MIN_QUALITY, MODELS, SEEDS, WORKERS, Call, Run, Simulated, World
+from .optimizer_paper import BY_NAME, MIN_QUALITY, MODELS, SEEDS, WORKERS, Call, Run, Simulated, World, served
 from .optimizer_workloads import FILLER
-from .server import LoopbackServer, Profile
 from .server.asked import asked_schema, prompt, user_text
 from .support_measure import table
 
@@ -132,21 +129,10 @@ class Matching(World):
 
 @contextmanager
 def opened(seed: int) -> Iterator[tuple[anserdb.Connection, Callable[[], Run]]]:
-    """A connection to a world, and what runs the query once. Nothing is found in the cache."""
+    """A connection to a world, and what runs the query once."""
     files = Files.of(seed)
     world = Matching(files, seed)  # type: ignore[arg-type]  # of a workload it asks for right answers alone
-    profiles = [Profile(m.name, price_in=m.usd_in, price_out=m.usd_out) for m in MODELS]
-    with (
-        LoopbackServer(*profiles, answer=world.answer) as server,
-        tempfile.TemporaryDirectory() as folder,
-        anserdb.connect(store=Path(folder) / "s.anser", llm_model=CHAMPION, llm_concurrency=WORKERS) as con,
-    ):
-        for m in MODELS:
-            con.sql(
-                f"CREATE MODEL \"{m.name}\" USING openai (model '{m.name}', base_url '{server.base_url}', "
-                f"price_in {m.usd_in}, price_out {m.usd_out})"
-            )
-        con.sql("SET llm_cache = false")
+    with served(world.answer) as (con, server, folder):
         made = pa.table({"id": range(FILES), "body": [files.body(number) for number in range(FILES)]})
         pq.write_table(made, f"{folder}/files.parquet")
         con.sql(f"CREATE TABLE files AS FROM '{folder}/files.parquet'")

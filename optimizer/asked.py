@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..engine.plan.conjuncts import as_written
 from ..engine.plan.nodes import Call, Column, Compute, Computed, Expr, Filter, Keep, Plan, SemanticCall
 from ..engine.plan.walk import columns, names
 from .conditions import Parsed, columns_of, compares, harmless, known_before, parsed, without
@@ -19,7 +20,7 @@ class Asked:
 
     Parameters
     ----------
-    calls : the lowest first. Their guards are what does not depend on answers of each other.
+    calls : in the order of the text. Their guards are what does not depend on answers of each other.
     leaves : per call, the text of the leaf that reads its answer.
     known : columns of ``below`` with the values of the other leaves, whose numbers follow those of the calls.
     tree : the condition. below : the rows with all that the calls and ``known`` read. base : what the lowest call stands on.
@@ -43,14 +44,15 @@ def asked(plan: Plan, condition: Expr, keep: Literal["true", "value"]) -> Asked 
     if len(found.calls) < 2:
         return None
     base = found.calls[0].input
-    outputs = {node.call.output.name: node.call.output for node in found.calls}
+    written = as_written(node.call for node in found.calls)
+    outputs = {call.output.name: call.output for call in written}
     guards = frozenset(node.call.guard for node in found.calls if node.call.guard)
     below = _below(base, found.computes, frozenset(outputs), guards)
     given = parsed(condition.sql)
     places = _places(given, outputs, {} if below is None else types(below))
     if below is None or places is None:
         return None
-    calls = tuple(replace(n.call, guard=n.call.guard if n.call.guard in names(below) else None) for n in found.calls)
+    calls = tuple(replace(call, guard=call.guard if call.guard in names(below) else None) for call in written)
     leaves = tuple(given.leaves[places.index(place)] for place in range(len(calls)))
     below, known = _with_known(
         below, [leaf for leaf, place in zip(given.leaves, places, strict=True) if place >= len(calls)]

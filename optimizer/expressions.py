@@ -21,17 +21,18 @@ def _words(text: str) -> frozenset[str]:
 
 # Words before "(" that are syntax or type names rather than functions.
 _SYNTAX = _words(
-    """all and any array as between bit by case cast char decimal distinct else end escape except exclude exists filter
-    from glob group having ilike in intersect interval is isnull lateral like limit list map not notnull null numeric on
+    """all and any array as between bit by case cast char coalesce decimal distinct else end escape except exclude exists filter
+    from glob group having ifnull ilike in intersect interval is isnull lateral like limit list map not notnull null numeric on
     or order over partition select similar struct then try try_cast union using values varchar when where with within"""
 )
 # Macros that DuckDB ships (it lists no stability for them) and that are plain functions of their arguments.
 _PLAIN_MACROS = _words("ago array_to_string date_add days_in_month fdiv fmod if nullif split_part")
 # Functions of text that give a value for every value.
-_TOTAL_OVER_TEXT = _words("contains ends_with length lower ltrim prefix rtrim starts_with strlen suffix trim upper")
-_TOTAL_OVER_ANY = _words("coalesce nullif")
+_TOTAL_OVER_TEXT = _words("""concat concat_ws contains ends_with length lower ltrim prefix replace reverse rtrim starts_with strlen suffix trim
+    upper""")
+_TOTAL_OVER_ANY = _words("coalesce ifnull nullif")
 _TOTAL_WORDS = _words(
-    """( ) , . = == <> != < > <= >= and or not null is true false in between like ilike exists select from where distinct
+    """( ) , . || = == <> != < > <= >= and or not null is true false in between like ilike exists select from where distinct
     as asc desc nulls first last"""
 )
 _WHOLE = _words("TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER FLOAT DOUBLE")

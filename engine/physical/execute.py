@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from ...optimizer.asked import asked
+from ...optimizer.ordering.adaptive import FEW_ROWS, Tuning
 from ..dataflow import loop, streams
 from ..dataflow.bridge import from_reader, to_reader
 from ..dataflow.demand import Demand as Wanted
@@ -49,7 +50,7 @@ from .nested.possible import early, nests, not_nested
 from .operators.call import run_call
 from .operators.call_stage import CallStage
 from .operators.condition import Decision, run_condition
-from .operators.conjunction import ENOUGH_ROWS, Conjunct, as_written, run_conjunction
+from .operators.conjunction import Conjunct, run_conjunction
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.kept import for_demand
 from .operators.leaving import AsAnswered, InOrder
@@ -236,41 +237,42 @@ class Executor:
         return Pipe(below.schema.append(stage.field()), batches, below.free)
 
     def _conjunction(self, plan: Conjunction, wanted: Wanted | None) -> Pipe:
-        """Several calls as one, if there are rows to learn from."""
+        """Several calls as one."""
         found = conjuncts(plan)
         relational = relational_sql(found.below)
-        if relational is None or self._partial.on or not self._many(*relational):
+        if relational is None or self._partial.on:
             return self._pipe(plan.input, wanted)
+        tuning = self._tuning(*relational)
         below = self._opened(*relational)
-        stages = tuple(self._stages.stage(call) for call in as_written(found.calls))
+        stages = tuple(self._stages.stage(call) for call in found.calls)
         made = {field.name: field for field in [*below.schema, *(stage.field() for stage in stages)]}
         schema = pa.schema([made[column.name] for column in columns(plan)])
-        conjunct = Conjunct(stages, schema)
+        conjunct = Conjunct(stages, schema, tuning)
         batches = run_conjunction(below.batches, conjunct, self._run, free=below.free, demand=wanted, wanted=wanted)
         return Pipe(schema, batches, below.free)
 
     def _condition(self, plan: Condition, wanted: Wanted | None) -> Pipe:
-        """Several calls of which each row is asked as many as its condition needs, if there are rows to learn from."""
+        """Several calls of which each row is asked as many as its condition needs."""
         found = asked(plan.input, plan.condition, plan.keep)
-        relational = None if found is None else relational_sql(found.below)
-        few = relational is not None and not self._many(*relational)
-        if found is None or few or self._partial.on:
+        if found is None or self._partial.on:
             return self._pipe(plan.input, wanted)
+        relational = relational_sql(found.below)
+        tuning = Tuning() if relational is None else self._tuning(*relational)
         lowest = relational is not None
         below = self._pipe(found.below, None if lowest else wanted)
         # A stage is made once, perhaps by who counts calls at once, and from the call as it stands in the plan.
         stages = tuple(replace(self._stages.stage(call), call=call) for call in found.calls)
         made = {field.name: field for field in [*below.schema, *(stage.field() for stage in stages)]}
         schema = pa.schema([made.get(c.name, pa.field(c.name, pa.bool_())) for c in columns(plan)])
-        decision = Decision(stages, found.leaves, found.tree, found.known, plan.keep, schema, self._duck.bare())
+        decision = Decision(stages, found.leaves, found.tree, found.known, plan.keep, schema, self._duck.bare(), tuning)
         demand = wanted if lowest else None
         batches = run_condition(below.batches, decision, self._run, free=below.free, demand=demand, wanted=wanted)
         return Pipe(schema, batches, below.free)
 
-    def _many(self, sql: str, leaf: Source | Relation) -> bool:
-        """Whether an order can be learnt from so many rows as DuckDB expects, and pays."""
+    def _tuning(self, sql: str, leaf: Source | Relation) -> Tuning:
+        """How to learn an order from so many rows as DuckDB expects."""
         self._have(leaf.inputs)
-        return cardinality(self._duck, sql).value >= ENOUGH_ROWS
+        return Tuning() if cardinality(self._duck, sql).value >= FEW_ROWS.first else FEW_ROWS
 
     def _demand(self, plan: Demand) -> Pipe:
         made = [self._stages.stage(c.call) for c in calls(plan.input)]

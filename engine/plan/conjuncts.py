@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from .nodes import Call, Compute, Conjunction, Filter, Keep, Plan, SemanticCall
@@ -14,7 +15,7 @@ class Conjuncts:
 
     Parameters
     ----------
-    calls : the lowest first. computes : what is computed between them, the lowest first. base : what the lowest stands on.
+    calls : in the order of the text. computes : what is computed between them, the lowest first. base : what the lowest stands on.
     """
 
     calls: tuple[SemanticCall, ...]
@@ -28,6 +29,11 @@ class Conjuncts:
         for compute in self.computes:
             plan = replace(compute, input=plan)
         return plan
+
+
+def as_written(calls: Iterable[SemanticCall]) -> tuple[SemanticCall, ...]:
+    """In the order of the text: what earlier queries taught of a static order must not change what a rerun asks."""
+    return tuple(sorted(calls, key=lambda call: (len(call.site.partition(":")[0]), call.site)))
 
 
 def conjuncts(plan: Plan) -> Conjuncts:
@@ -45,7 +51,7 @@ def conjuncts(plan: Plan) -> Conjuncts:
         between += passed
         base, read = unit.input, read | reads(unit)
         node, passed = _computed(base)
-    return Conjuncts(tuple(reversed(calls)), tuple(reversed(between)), base)
+    return Conjuncts(as_written(calls), tuple(reversed(between)), base)
 
 
 def _unit(node: Plan) -> Call | None:

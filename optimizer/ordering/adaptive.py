@@ -49,6 +49,10 @@ class Tuning:
     draws: int = 64
 
 
+FEW_ROWS = Tuning(first=64, audited=0.0)
+"""For no more rows than are asked at once anyway: what they say of an order would come too late for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """How one row is asked. ``full`` : everything, also what cannot matter to the row any more."""

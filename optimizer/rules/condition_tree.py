@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from ...engine.plan.nodes import (
     Call,
@@ -71,7 +72,11 @@ def _filters(plan: Plan, above: Sequence[str], context: Context) -> tuple[Condit
         parts.append(node.predicate)
         condition = joined(parts[::-1])
         together = asked(plan, condition, "true")
-        if together is not None and _legal(together, context) and not _read(together, above):
+        if (
+            together is not None
+            and _legal(together, context)
+            and not _read(together, above, _got(together, condition.sql))
+        ):
             found = Condition(plan, condition, "true"), together.base
         node = node.input
         while isinstance(node, Call | Compute | Keep):
@@ -112,9 +117,20 @@ def _plain(call: SemanticCall, context: Context) -> bool:
     return not special and call.options.get("batch_rows", 1) == 1
 
 
-def _read(found: Asked, texts: Sequence[str]) -> bool:
-    """Whether somebody reads what is there only where it is needed."""
-    return any(columns_of(text) & found.made for text in texts)
+def _read(found: Asked, texts: Sequence[str], there: frozenset[str] = frozenset()) -> bool:
+    """Whether somebody reads what is there only where it is needed. ``there`` : columns that each row which leaves has got."""
+    return any(columns_of(text) & found.made - there for text in texts)
+
+
+def _got(found: Asked, condition: str) -> frozenset[str]:
+    """The answers that are there in each row that stays: those read by a leaf that must be TRUE."""
+    given = parsed(condition)
+    tree = given.tree
+    parts = tree.parts if isinstance(tree, Junction) and tree.connective == "and" else (tree,)
+    leaves = (given.leaves[part.predicate] for part in parts if isinstance(part, Leaf))
+    return frozenset(call.output.name for call in found.calls).intersection(
+        chain.from_iterable(map(columns_of, leaves))
+    )
 
 
 def _is_conjunction(condition: Condition, base: Plan) -> bool:

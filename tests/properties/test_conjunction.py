@@ -12,11 +12,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-import anserdb
-from anserdb.engine.physical import execute
-from anserdb.udfs.models.base import Generate
-from anserdb.udfs.models.scripted import ScriptedModel
-from tests.support.roads import Road
+from tests.support.roads import Road, asked, ran, texts
 from tests.support.roads import road as opened
 
 CONDITIONS = {
@@ -38,13 +34,6 @@ SHAPES = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_rows_are_enough() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execute, "ENOUGH_ROWS", 1)
-        yield
-
-
 @pytest.fixture(scope="module")
 def roads() -> Iterator[tuple[Road, Road, Road]]:
     """Two that differ in nothing but in who answers first; and one without rules."""
@@ -53,28 +42,11 @@ def roads() -> Iterator[tuple[Road, Road, Road]]:
 
 
 def table(seed: int, failing: float) -> pa.Table:
-    """Texts in which some letters are rare; repeated ones, NULLs, and texts that fail."""
+    """Made rows; see ``texts``."""
     dice = Random(seed)
-    shares = [dice.random() ** 0.5 for _ in "abcdef"]
-
-    def text() -> str | None:
-        if dice.random() < 0.05:
-            return None
-        letters = "".join(c for c, share in zip("abcdef", shares, strict=True) if dice.random() < share)
-        return f"{letters}{' fails' if dice.random() < failing else ''} {dice.randrange(30)}"
-
-    rows = range(dice.randrange(30, 150))
-    return pa.table({"id": rows, "x": [text() for _ in rows], "y": [text() for _ in rows]})
-
-
-def ran(con: anserdb.Connection, query: str) -> tuple[list[tuple[Any, ...]], Any]:
-    result = con.sql(query)
-    assert result is not None
-    return result.fetchall(), result.progress
-
-
-def asked(model: ScriptedModel) -> Counter[tuple[str, str]]:
-    return Counter((r.system, r.user) for r in model.calls if isinstance(r, Generate))
+    rows = range(dice.randrange(30, 120))
+    x, y = (texts(dice, "abcdef", failing, rows) for _ in range(2))
+    return pa.table({"id": rows, "x": x, "y": y})
 
 
 @given(

@@ -57,6 +57,7 @@ def document(con: anserdb.Connection, query: str) -> dict[str, Any]:
 
 
 def test_the_second_run_asks_the_selective_question_first(con: anserdb.Connection, server: LoopbackServer) -> None:
+    con.sql("SET llm_disabled_rules = 'conjunction'")
     first = rows(con, BOTH)
     asked = server.stats.requests
     assert first == [(i,) for i in range(0, ROWS, 10)]
@@ -66,6 +67,7 @@ def test_the_second_run_asks_the_selective_question_first(con: anserdb.Connectio
 
 
 def test_shares_of_rows_that_a_filter_left_are_kept_apart(con: anserdb.Connection) -> None:
+    con.sql("SET llm_disabled_rules = 'conjunction'")
     rows(con, BOTH)
     found = rows(con, "SELECT instruction, thinned_by <> '', rows, rows_true FROM llm_statistics() ORDER BY ALL")
     assert found == [("often true", False, 60.0, 54.0), ("seldom true", True, 54.0, 6.0)]

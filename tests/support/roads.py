@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import anserdb
 from anserdb.engine.errors import ModelError
-from anserdb.udfs.models.base import Capabilities, Request
+from anserdb.udfs.models.base import Capabilities, Generate, Request
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.batched_prompts import in_company
 from tests.support.reader import read
@@ -41,3 +42,28 @@ def road(seed: int, capabilities: Capabilities | None = None, **chosen: Any) -> 
     with anserdb.connect(store=":memory:", llm_model="m", llm_concurrency=8, **chosen) as con:
         con.register_model("m", model)
         yield Road(con, model)
+
+
+def ran(con: anserdb.Connection, query: str) -> tuple[list[tuple[Any, ...]], Any]:
+    """Rows and progress of a query."""
+    result = con.sql(query)
+    assert result is not None
+    return result.fetchall(), result.progress
+
+
+def asked(model: ScriptedModel) -> Counter[tuple[str, str]]:
+    """What a model was asked, and how often."""
+    return Counter((r.system, r.user) for r in model.calls if isinstance(r, Generate))
+
+
+def texts(dice: Random, letters: str, failing: float, rows: range) -> list[str | None]:
+    """Texts in which some letters are rare; repeated ones, NULLs, and texts that fail."""
+    shares = [dice.random() ** 0.5 for _ in letters]
+
+    def text() -> str | None:
+        if dice.random() < 0.08:
+            return None
+        there = "".join(c for c, share in zip(letters, shares, strict=True) if dice.random() < share)
+        return f"{there}{' fails' if dice.random() < failing else ''} {dice.randrange(20)}"
+
+    return [text() for _ in rows]

@@ -12,7 +12,8 @@ import pytest
 
 from anserdb.engine.dataflow.run import QueryRun
 from anserdb.engine.errors import BudgetExceeded, DataError, ModelError, ModelUnavailable, OperationalError
-from anserdb.engine.physical.operators.conjunction import Conjunct, as_written, run_conjunction
+from anserdb.engine.physical.operators.conjunction import Conjunct, run_conjunction
+from anserdb.engine.plan.conjuncts import as_written
 from anserdb.engine.store import Store
 from anserdb.engine.types import BOOLEAN
 from anserdb.udfs.models.base import Generate, Reply

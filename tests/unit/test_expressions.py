@@ -30,6 +30,7 @@ def expr(sql: str) -> Expr:
         "lower(__c2) IN ('a', 'b')",
         "__c2::DECIMAL(9, 2) > 1",
         "CASE WHEN (__c1 > 3) THEN true END",
+        "COALESCE(__c2, IFNULL(__c2, 'x'))",
         "__c5 < current_date AND now() > __c6",
         "regexp_matches(__c2, 'x') AND nullif(__c2, '') IS NOT NULL",
         "__c1 IN (SELECT max(id) FROM t GROUP BY x)",
@@ -76,6 +77,8 @@ TOTAL = [
     "__c1 BETWEEN 1 AND 2",
     "length(__c2) > 10 AND lower(__c2) LIKE '%a%'",
     "coalesce(__c2, 'x') = 'x'",
+    "'Title: ' || __c2",
+    "concat(__c2, ' ', __c1)",
     "__c3 > 9.5",
     "__c1 IN (1, 2, 3)",
     "__c1 IN (SELECT id FROM t WHERE x = 'a')",
@@ -92,6 +95,7 @@ MAY_FAIL = [
     "__c5 BETWEEN __c6 AND __c6",
     "(SELECT id FROM t) = __c1",
     "__c2 LIKE 'a' ESCAPE __c2",
+    "__c1 || __c5",
     "substr(__c2, 1, 2) = 'x'",
 ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
 
+from ....optimizer.ordering.adaptive import Tuning
 from ....optimizer.ordering.branches import Branches
 from ....optimizer.ordering.predicate import Answer, Keep
 from ....optimizer.ordering.trees import Known, Tree, answered, leaves, renumbered
@@ -20,14 +21,13 @@ from ..question_costs import QuestionCosts
 from ..row_batches import Input
 from .answers import Rows, inputs_of
 from .asker import StageAsker
-from .call import run_inquiry
 from .call_stage import CallStage
 from .conjunct_asker import ConjunctAsker
 from .conjunction import seed_of
 from .kept import Kept, for_demand
-from .leaving import AsAnswered, InOrder, Leaving
+from .leaving import Leaving
 from .questions import Question
-from .several_calls import SeveralCalls
+from .several_calls import SeveralCalls, rows_that_stay
 
 MOST_VALUES = 1 << 16
 """Answers whose comparisons are remembered."""
@@ -44,7 +44,7 @@ class Decision:
     stages : of the calls. leaves : per call, the text that reads its answer: a leaf of the condition.
     tree : the condition; leaves are numbered as the calls, then as ``known``. known : columns of leaves known before.
     keep : see ``Condition``. schema : of the rows that leave: columns that came, answers, and what nobody reads.
-    connection : a bare one, to compare answers with.
+    connection : a bare one, to compare answers with. tuning : of how their order is learnt.
     """
 
     stages: tuple[CallStage, ...]
@@ -54,6 +54,7 @@ class Decision:
     keep: Literal["true", "value"]
     schema: pa.Schema
     connection: duckdb.DuckDBPyConnection
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 async def run_condition(
@@ -67,14 +68,11 @@ async def run_condition(
 ) -> AsyncIterator[pa.RecordBatch]:
     """Rows in their order; errors as of ``run_call``. ``free`` : nobody needs the rows in any order.
     ``wanted`` : the LIMIT above, told of rows that are dropped. ``demand`` : the same, if no call below takes rows for it."""
-    leaving = AsAnswered if free else InOrder
+    inquiry = _Inquiry(decision, run, for_demand(wanted))
     try:
-        async with streams.closing(
-            run_inquiry(batches, _Inquiry(decision, run, for_demand(wanted)), demand, leaving=leaving)
-        ) as kept:
+        async with streams.closing(rows_that_stay(batches, inquiry, free=free, demand=demand)) as kept:
             async for batch in kept:
-                if batch.num_rows:
-                    yield batch
+                yield batch
     finally:
         decision.connection.close()
 
@@ -131,7 +129,8 @@ class _Inquiry(SeveralCalls):
         """Who asks the rows."""
         askers = [StageAsker(s, self._run, input=rows_to_come, hears=hears, fatal=fatal) for s in self._stages]
         costs = QuestionCosts(self._stages).of
-        return ConjunctAsker(self._stages, askers, costs, seed_of(self._stages), fatal, self._reading)
+        tuning, seed = self._decision.tuning, seed_of(self._stages)
+        return ConjunctAsker(self._stages, askers, costs, seed, fatal, self._reading, tuning=tuning)
 
     def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
         """Those that leave, with the answers they got; all are booked, each where it was asked."""

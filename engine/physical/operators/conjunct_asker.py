@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from ....optimizer.ordering.adaptive import AdaptiveOrder, Ticket
+from ....optimizer.ordering.adaptive import AdaptiveOrder, Ticket, Tuning
 from ....optimizer.ordering.branches import Branches
 from ....optimizer.ordering.counts import Asked
 from ....optimizer.ordering.predicate import Answer, Logic, Predicate
@@ -62,6 +62,7 @@ class ConjunctAsker:
     ----------
     stages : of the calls. askers : of each. cost : of one question, by the place of its call: the same in every run.
     seed : of what is drawn. fatal : told of an error that is no row's. reading : what is to be found out of them.
+    tuning : see ``AdaptiveOrder``.
     """
 
     def __init__(
@@ -72,7 +73,10 @@ class ConjunctAsker:
         seed: int,
         fatal: Callable[[BaseException], None],
         reading: Reading | None = None,
+        *,
+        tuning: Tuning,
     ) -> None:
+        self._tuning = tuning
         self._stages, self._askers, self._cost, self._seed, self._fatal = stages, askers, cost, seed, fatal
         self._reading = reading or AllTrue(len(stages))
         self._sites = [
@@ -114,7 +118,7 @@ class ConjunctAsker:
         key = logic, places = self._reading.open(values)
         if (line := self._lines.get(key)) is None:
             given = [Predicate(self._cost(place, values[place]), true=PRIOR_SHARE) for place in places]
-            line = self._lines[key] = OrderLine(AdaptiveOrder(given, logic, seed=self._seed), places)
+            line = self._lines[key] = OrderLine(AdaptiveOrder(given, logic, self._seed, self._tuning), places)
             line.over = self._over
         return line
 

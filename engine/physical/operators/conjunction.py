@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from ...dataflow import streams
+from ....optimizer.ordering.adaptive import Tuning
 from ...dataflow.demand import Demand
 from ...dataflow.run import QueryRun
-from ...plan.nodes import SemanticCall
 from ..question_costs import QuestionCosts
 from ..row_batches import Input
 from .answers import Rows, inputs_of
 from .asker import StageAsker
-from .call import run_inquiry
 from .call_stage import CallStage
 from .conjunct_asker import ConjunctAsker
 from .kept import Kept, for_demand
-from .leaving import AsAnswered, InOrder, Leaving
+from .leaving import Leaving
 from .questions import Question
-from .several_calls import SeveralCalls
-
-ENOUGH_ROWS = 64
-"""With fewer, the order would hardly be known before they are asked."""
-
-
-def as_written(calls: Sequence[SemanticCall]) -> list[SemanticCall]:
-    """In the order of the text: what earlier queries taught of a static order must not change what a rerun asks."""
-    return sorted(calls, key=lambda call: (len(call.site.partition(":")[0]), call.site))
+from .several_calls import SeveralCalls, rows_that_stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +31,12 @@ class Conjunct:
     Parameters
     ----------
     stages : of the calls, whose answers are BOOLEAN. schema : of the rows that leave: columns that came, and answers.
+    tuning : of how their order is learnt.
     """
 
     stages: tuple[CallStage, ...]
     schema: pa.Schema
+    tuning: Tuning = field(default_factory=Tuning)
 
     def kept(self, batch: pa.RecordBatch, stays: Sequence[bool]) -> pa.RecordBatch:
         """Some of the rows; each call has said TRUE to them."""
@@ -55,7 +47,7 @@ class Conjunct:
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-async def run_conjunction(
+def run_conjunction(
     batches: AsyncIterator[pa.RecordBatch],
     conjunct: Conjunct,
     run: QueryRun,
@@ -66,13 +58,7 @@ async def run_conjunction(
 ) -> AsyncIterator[pa.RecordBatch]:
     """Rows that pass, in their order; errors as of ``run_call``. ``free`` : nobody needs the rows in any order.
     ``wanted`` : the LIMIT above, told of rows that are dropped. ``demand`` : the same, if no call below takes rows for it."""
-    leaving = AsAnswered if free else InOrder
-    async with streams.closing(
-        run_inquiry(batches, _Inquiry(conjunct, run, for_demand(wanted)), demand, leaving=leaving)
-    ) as kept:
-        async for batch in kept:
-            if batch.num_rows:
-                yield batch
+    return rows_that_stay(batches, _Inquiry(conjunct, run, for_demand(wanted)), free=free, demand=demand)
 
 
 class _Inquiry(SeveralCalls):
@@ -98,7 +84,8 @@ class _Inquiry(SeveralCalls):
     ) -> ConjunctAsker:
         """Who asks the rows."""
         askers = [StageAsker(s, self._run, input=rows_to_come, hears=hears, fatal=fatal) for s in self._stages]
-        return ConjunctAsker(self._stages, askers, QuestionCosts(self._stages).of, seed_of(self._stages), fatal)
+        costs, seed = QuestionCosts(self._stages).of, seed_of(self._stages)
+        return ConjunctAsker(self._stages, askers, costs, seed, fatal, tuning=self._conjunct.tuning)
 
     def batch(self, rows: Rows, leaving: Leaving) -> pa.RecordBatch:
         """Those that pass; all are booked, each where it was asked."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
+import pyarrow as pa
+
+from ...dataflow import streams
+from ...dataflow.demand import Demand
 from ...dataflow.run import QueryRun
 from .answers import Answers
+from .call import run_inquiry
 from .call_stage import CallStage
+from .inquiry import Inquiry
+from .leaving import AsAnswered, InOrder
+
+Batches = AsyncIterator[pa.RecordBatch]
 
 
 class SeveralCalls:
@@ -37,3 +46,17 @@ class SeveralCalls:
         """See ``Inquiry``."""
         for answers in self._answers:
             await answers.close()
+
+
+async def rows_that_stay(batches: Batches, inquiry: Inquiry, *, free: bool, demand: Demand | None) -> Batches:
+    """What an inquiry lets through, batches without rows left out.
+
+    Parameters
+    ----------
+    free : nobody needs the rows in any order. demand : the LIMIT above, if no call below takes rows for it.
+    """
+    leaving = AsAnswered if free else InOrder
+    async with streams.closing(run_inquiry(batches, inquiry, demand, leaving=leaving)) as kept:
+        async for batch in kept:
+            if batch.num_rows:
+                yield batch
