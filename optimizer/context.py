@@ -51,6 +51,10 @@ class Statistics(Protocol):
         written, the sum of agreements, and about how many of them the call kept (BOOLEAN)."""
         ...
 
+    def asked(self, call: SemanticCall, below: Plan | None) -> bool:
+        """Whether answers for rows of this data that the semantic filters in ``below`` leave are likely to be in the cache."""
+        ...
+
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
         """Whether no two rows of ``source`` agree in all of ``columns`` (a declared key, not a guess)."""
         ...
@@ -107,6 +111,11 @@ class NoStatistics:
         """Nothing."""
         del call, arm, below
         return (0.0, 0.0, 0.0)
+
+    def asked(self, call: SemanticCall, below: Plan | None) -> bool:
+        """Never."""
+        del call, below
+        return False
 
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
         """Never claimed."""

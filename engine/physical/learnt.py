@@ -77,6 +77,13 @@ class Learnt(DeclaredKeys):
         kept = self.selectivity(call, below)
         return rows, agreed, rows * kept.value if kept is not None else 0.0
 
+    def asked(self, call: SemanticCall, below: Plan | None) -> bool:
+        """See :class:`Statistics`."""
+        if not call.options["cache"]:
+            return False
+        here, thinned = self.data.get(call.output.name), thinned_by(below, self.find)
+        return any(known.inputs and known.data == here and known.thinned_by == thinned for known in self._of(call))
+
     def _mean(
         self, call: SemanticCall, added: Callable[[TaskStatistics], float], squares: Callable[[TaskStatistics], float]
     ) -> Figure | None:

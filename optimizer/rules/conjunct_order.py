@@ -27,6 +27,8 @@ def conjunct_order(plan: Plan, context: Context) -> Plan | None:
     What: ``WHERE LLM_FILTER('p', t) AND LLM_FILTER('q', t)``: by tokens ÷ (1 − share of TRUE), with shares that earlier queries
     taught. How long the inputs are is not known here. So p goes first only if that is better however long they are: it reads
     no input that q does not read, and is better by 5 % in the tokens of each. Nothing learnt, nothing moved.
+    Where the answers of one order are in the cache, that order stays: what a query taught would otherwise make the same query ask
+    what its first run was spared.
     Why correct: filters commute, an answer depends on its row alone, and what is moved cannot fail and reads nothing of the other.
     Wrong for: ``on_error := 'fail'``, where the rows that are asked decide whether the query fails, and
     ``LLM_FILTER('p', t) AND LLM_FILTER('q', LLM_COMPLETE('…', t))`` if q moved without what it reads; both stay.
@@ -36,7 +38,7 @@ def conjunct_order(plan: Plan, context: Context) -> Plan | None:
         same = aliases(node)
         upper = _conjunct(node, context, same)
         lower = None if upper is None else _conjunct(upper.base, context, same)
-        if upper is None or lower is None or not _surely_first(upper, lower) or not _free(upper, lower):
+        if upper is None or lower is None or not _free(upper, lower) or not _better(upper, lower, context):
             return None
         # What is below has been put in order; the filter that comes down may go on.
         base = upper.on(lower.base)
@@ -103,6 +105,13 @@ def _tokens(call: SemanticCall, context: Context, same: Mapping[str, str]) -> di
     out = TOKENS_OUT.get(call.function, 1.0) if learnt is None else learnt.value
     words = sum(len(constant) for constant in call.constants if isinstance(constant, str))
     return {ANSWER: out + words / CHARACTERS_A_TOKEN, **Counter(same.get(a, a) for a in call.arguments)}
+
+
+def _better(upper: _Conjunct, lower: _Conjunct, context: Context) -> bool:
+    """Whether the upper one shall go first."""
+    asked = context.statistics.asked
+    second, first = asked(upper.call.call, upper.base), asked(lower.call.call, upper.on(lower.base))
+    return first if first != second else _surely_first(upper, lower)
 
 
 def _surely_first(upper: _Conjunct, lower: _Conjunct) -> bool:

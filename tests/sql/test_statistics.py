@@ -66,6 +66,20 @@ def test_the_second_run_asks_the_selective_question_first(con: anserdb.Connectio
     assert (asked, server.stats.requests - asked) == (60 + 54, 60 + 12)
 
 
+def test_where_answers_are_kept_the_same_query_keeps_its_order(con: anserdb.Connection, server: LoopbackServer) -> None:
+    con.sql("SET llm_disabled_rules = 'conjunction'")
+    con.sql("SET llm_cache = true")
+    first, asked = rows(con, BOTH), server.stats.requests
+    assert rows(con, BOTH) == first
+    assert server.stats.requests == asked, "it would ask 48 questions more in the better order"
+    con.sql("CREATE TABLE u AS SELECT id, body || ' more' AS body FROM t")
+    assert "conjunct_order" in con.explain(BOTH.replace("FROM t", "FROM u"))
+    rows(con, BOTH.replace("FROM t", "FROM u"))
+    assert server.stats.requests == asked + ROWS + 12
+    rows(con, BOTH.replace("FROM t", "FROM u"))
+    assert server.stats.requests == asked + ROWS + 12
+
+
 def test_shares_of_rows_that_a_filter_left_are_kept_apart(con: anserdb.Connection) -> None:
     con.sql("SET llm_disabled_rules = 'conjunction'")
     rows(con, BOTH)
