@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from math import comb
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -136,8 +137,8 @@ KINDS: dict[str, Callable[[], AbstractContextManager[None]]] = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accounting", description=__doc__)
-    parser.add_argument("--calls", type=int, default=5000, help="calls of a query")
-    parser.add_argument("--rounds", type=int, default=9, help="runs of each kind, by turns")
+    parser.add_argument("--calls", type=int, default=2000, help="calls of a query")
+    parser.add_argument("--rounds", type=int, default=31, help="runs of each kind, by turns")
     given = parser.parse_args()
     os.environ["SIMULATED_KEY"] = "simulated"
     print(f"{given.calls:,} calls a query, {given.rounds} rounds by turns; the server is SIMULATED (own process)\n")
@@ -163,9 +164,25 @@ def _print(runs: dict[str, list[float]], calls: int) -> None:
 
 def _print_added(words: str, whole: list[float], part: list[float], calls: int) -> None:
     added = [1e6 * (more - less) / calls for more, less in zip(whole, part, strict=True)]
-    low, middle, high = quantiles(added, n=4)
-    share = middle * calls / 1e6 / median(whole)
-    print(f"{words} {middle:.1f} µs a call (quartiles of the pairs {low:.1f} and {high:.1f}): {share:.1%}")
+    low, high = interval_of_median(added)
+    a_call = 1e6 * median(whole) / calls
+    shares = " to ".join(f"{end / a_call:.1%}" for end in (low, high))
+    middle = median(added)
+    print(f"{words} {middle:.1f} µs a call (95 % interval {low:.1f} to {high:.1f}): {middle / a_call:.1%} ({shares})")
+
+
+def interval_of_median(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Of pairs drawn from any distribution, by the binomial distribution of how many lie below its median.
+
+    >>> interval_of_median(range(1, 12))
+    (2, 10)
+    """
+    ordered, n = sorted(values), len(values)
+    outside, rank = 0.0, 0
+    while rank < n // 2 and outside + comb(n, rank) / 2 ** (n - 1) <= 1 - confidence:
+        outside += comb(n, rank) / 2 ** (n - 1)
+        rank += 1
+    return ordered[max(0, rank - 1)], ordered[n - max(1, rank)]
 
 
 def _measured(base_url: str, calls: int, kind: Callable[[], AbstractContextManager[None]]) -> float:
