@@ -1,7 +1,8 @@
 """What the records of calls cost: ``make bench-accounting``.
 
 The same query runs by turns with its books (record, price, energy, emissions, progress and budget of every call) and without
-any. Answers are durable before their row in both, for that is no accounting: without it a rerun would pay twice. What that
+any. Answers are durable before their row, and hold their slot until then, in both, for
+that is no accounting: without it a rerun would pay twice. What that
 costs is told by a third kind, which keeps nothing at all; what the dispatcher's traces cost, from which it learns how long calls
 take, by a fourth. The server is a SIMULATOR in a process of its own; figures are this process's CPU, which other work on the
 machine disturbs least.
@@ -34,6 +35,7 @@ from anserdb.engine.store import CallRecord, Store
 from anserdb.engine.store.records import Outcome, Phase
 from anserdb.engine.store.store import INSERT_ANSWER
 from anserdb.udfs.models.base import Model, Reply, Request
+from anserdb.udfs.models.sending import Sendings
 
 from .support_server import Server, cpu_s
 
@@ -66,13 +68,22 @@ class _AnswersOnly:
         return self._store.submit(work)
 
 
+class _Held(Sendings):
+    """A call that holds its slot until its answer is kept (ADR 31): that belongs to keeping answers."""
+
+    held = ()
+
+
 class NoBooks(Meter):
     """Calls, and keeps answers."""
 
     async def send(self, model: Model, request: Request, key: bytes, phase: Phase) -> Reply:
         """Only the call."""
         del key, phase
-        return await model.call(request)
+        with _Held() as held:
+            reply = await model.call(request)
+        self._held = held
+        return reply
 
     def record(
         self, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None, error: str | None = None
@@ -80,7 +91,9 @@ class NoBooks(Meter):
         """Only the answer."""
         del phase, reply, outcome, error
         record = _Answer(key, self._spec.name, self._progress.function)
-        return self._answers().save(cast(CallRecord, record), answer)
+        saving = self._answers().save(cast(CallRecord, record), answer)
+        saving.after = self._held.release
+        return saving
 
     def _answers(self) -> Saves:
         books = vars(self._run)
@@ -91,6 +104,11 @@ class NoBooks(Meter):
 
 class NothingKept(NoBooks):
     """Only calls."""
+
+    async def send(self, model: Model, request: Request, key: bytes, phase: Phase) -> Reply:
+        """Only the call."""
+        del key, phase
+        return await model.call(request)
 
     def record(
         self, key: bytes, phase: Phase, reply: Reply, outcome: Outcome, answer: bytes | None, error: str | None = None
