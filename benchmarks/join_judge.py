@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from anserdb.udfs.prompts.inputs import INDENT, parted
 
@@ -27,6 +27,22 @@ def block_of(user: str) -> tuple[Items, Items] | None:
 def _items(parts: list[str]) -> Items:
     split = [part.partition(":\n") for part in parts]
     return {name: lines.removeprefix(INDENT).replace(f"\n{INDENT}", "\n") for name, _, lines in split}
+
+
+def keys_said(user: str, schema: str, keys: Callable[[str], Sequence[str]]) -> str | None:
+    """The answer to a prompt that asks an item, or several, for keys; ``None``: this one asks something else.
+
+    Parameters
+    ----------
+    keys : of an item, by its inputs as a prompt about one pair has them.
+    """
+    asked = json.loads(schema) if schema else {}
+    if asked.get("type") == "array":
+        return json.dumps(list(keys(parted(user)[1][0])))
+    if any(item.get("items", {}).get("type") != "string" for item in asked.get("properties", {"": {}}).values()):
+        return None
+    items = _items([part for part in user.split("\n\n") if ":\n" in part])
+    return json.dumps({name: list(keys(own)) for name, own in items.items()})
 
 
 def judged(user: str, same: Callable[[str, str, int], bool]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,6 +94,13 @@ class Judge:
         return Random(f"{left}{right}" if always else f"{left}{right}{user}").uniform(0, 1) >= loses
 
 
+def make_tables(con: anserdb.Connection, lefts: Sequence[str], rights: Sequence[str]) -> None:
+    """The two sides of the query's join."""
+    for table, column, texts in (("l", "a", lefts), ("r", "b", rights)):
+        rows = ", ".join(f"({row}, '{text.replace(chr(39), chr(39) * 2)}')" for row, text in enumerate(texts))
+        con.sql(f"CREATE TABLE {table} AS FROM (VALUES {rows}) AS v(id, {column})")
+
+
 def run_sql(one: World, overlooks: Overlooks, quality: float) -> Joined:
     """One query in a store of its own."""
     judge = Judge(one, overlooks)
@@ -103,10 +110,8 @@ def run_sql(one: World, overlooks: Overlooks, quality: float) -> Joined:
         anserdb.connect(store=Path(folder) / "s.anser", llm_model="m", llm_concurrency=32) as con,
     ):
         con.sql(f"CREATE MODEL m USING openai (model 'm', base_url '{server.base_url}', context_tokens {CONTEXT})")
-        for table, column, texts in (("l", "a", one.lefts), ("r", "b", one.rights)):
-            rows = ", ".join(f"({row}, '{text.replace(chr(39), chr(39) * 2)}')" for row, text in enumerate(texts))
-            con.sql(f"CREATE TABLE {table} AS FROM (VALUES {rows}) AS v(id, {column})")
-        con.sql(f"SET llm_min_quality = {quality}; SET llm_disabled_rules = 'join_classification'")
+        make_tables(con, one.lefts, one.rights)
+        con.sql(f"SET llm_min_quality = {quality}; SET llm_disabled_rules = 'join_classification, join_keys'")
         result = con.sql(QUERY)
         assert result is not None
         found = frozenset((left, right) for left, right in result.fetchall())

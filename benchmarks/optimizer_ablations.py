@@ -25,6 +25,9 @@ class _ByMean(Chooser):
         tally = self.tallies[arm]
         return not tally.why and tally.certified is not None and tally.mean() >= 1.0 - self._room
 
+    def _loss(self, arm: int) -> float:
+        return 1.0 - self.tallies[arm].mean()
+
 
 class _AtRandom(Chooser):
     """Tries arms in any order."""
@@ -49,7 +52,7 @@ def _of(kind: type[Chooser]) -> Make:
         costs, label = [arm.money for arm in call.site.arms], call.site.label
         return kind(
             len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows=rows,
-            boolean=call.filters, seed=seed, delta=DELTA / budget.sites,
+            boolean=call.filters, whole=True, seed=seed, delta=DELTA / budget.sites,
             levels=budget.levels, offers=partial(budget.offer, label),spare=partial(budget.spare, label),
         kept_room=partial(budget.kept.room, label), kept_took=partial(budget.kept.take, label),
         )  # fmt: skip
@@ -62,7 +65,7 @@ def _equally(call: Truth, budget: LossBudget, rows: Rows, seed: int) -> Chooser:
     costs, label = [arm.money for arm in call.site.arms], call.site.label
     return Chooser(
         len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows=rows,
-            boolean=call.filters, seed=seed, delta=DELTA / budget.sites,
+            boolean=call.filters, whole=True, seed=seed, delta=DELTA / budget.sites,
         levels=budget.levels,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,11 +23,13 @@ Make = Callable[[Truth, LossBudget, Callable[[], float | None], int], Chooser]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run. ``plan``: that it ended with, at its true cost. ``paid``: for all that was asked, sampling and audits included."""
+    """A run. ``plan``: that it ended with, at its true cost. ``paid``: for all that was asked, sampling and audits included.
+    ``choosers``: of each call, as they ended."""
 
     plan: Point
     paid: float
     wrong: float
+    choosers: Mapping[str, Chooser]
 
 
 def engine(call: Truth, budget: LossBudget, rows: Callable[[], float | None], seed: int) -> Chooser:
@@ -36,7 +38,7 @@ def engine(call: Truth, budget: LossBudget, rows: Callable[[], float | None], se
     label = call.site.label
     return Chooser(
         len(costs), lambda: costs, partial(budget.room, label), partial(budget.take, label), rows=rows,
-        boolean=call.filters, seed=seed, delta=DELTA / budget.sites,
+        boolean=call.filters, whole=True, seed=seed, delta=DELTA / budget.sites,
         levels=budget.levels, offers=partial(budget.offer, label),spare=partial(budget.spare, label),
         kept_room=partial(budget.kept.room, label), kept_took=partial(budget.kept.take, label),
     )  # fmt: skip
@@ -66,7 +68,7 @@ class Query:
                 self._order = [step.site for step in self._plan()]
             self._row(piloting=number < PILOT)
         chosen = self._world.cost(self._plan())
-        return Outcome(chosen, self._paid, self._wrong / self._world.rows)
+        return Outcome(chosen, self._paid, self._wrong / self._world.rows, self._choosers)
 
     def _expected(self, call: Truth) -> float:
         label = call.site.label

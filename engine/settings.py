@@ -116,6 +116,13 @@ class Settings(BaseSettings):
     llm_candidate_models: str = Field(
         default="", description="comma-separated models that may answer for others; '': all made with CREATE MODEL"
     )
+    llm_code_arms: bool = Field(
+        default=False, description="let models write SQL expressions that answer for them, under llm_min_quality"
+    )
+    llm_screened_top_k: bool = Field(
+        default=False,
+        description="let a cheaper model leave the candidates of ORDER BY … LIMIT by a score, under llm_min_quality",
+    )
     llm_best_effort: bool = Field(
         default=False, description="run a query that cannot keep to its caps until one stops it, instead of refusing it"
     )

@@ -51,6 +51,10 @@ class Statistics(Protocol):
         written, the sum of agreements, and about how many of them the call kept (BOOLEAN)."""
         ...
 
+    def arms(self, call: SemanticCall) -> tuple[str, ...]:
+        """Names of arms that earlier queries compared with the call as written, on this data."""
+        ...
+
     def asked(self, call: SemanticCall, below: Plan | None) -> bool:
         """Whether answers for rows of this data that the semantic filters in ``below`` leave are likely to be in the cache."""
         ...
@@ -111,6 +115,11 @@ class NoStatistics:
         """Nothing."""
         del call, arm, below
         return (0.0, 0.0, 0.0)
+
+    def arms(self, call: SemanticCall) -> tuple[str, ...]:
+        """None."""
+        del call
+        return ()
 
     def asked(self, call: SemanticCall, below: Plan | None) -> bool:
         """Never."""

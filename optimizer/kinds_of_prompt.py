@@ -15,6 +15,7 @@ from .context import Context
 from .cost.figure import Figure
 
 REDUCED, REASONS, REFINED = "reduced_context", "reasons_first", "second_look"
+WRITTEN = "written_as_sql"
 """Names of options. No user can write them: the binder knows none of them."""
 MARGIN = 2.0
 """An arm that is expected to save less than half has to be nearly as good as the reference, and is then hardly worth its proof."""

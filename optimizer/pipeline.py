@@ -31,6 +31,8 @@ ORDER = (
     "approximate",
     "semantic_join",
     "join_classification",
+    "join_keys",
+    "screened_top_k",
     "arms",
     "merged_calls",
     "nested_ancestry",

@@ -11,6 +11,7 @@ from ...udfs.models.base import Generate, Model, ModelSpec, Reply, Request, requ
 from ...udfs.models.registry import addresses
 from ...udfs.models.tries import set_tries, tries_of
 from ...udfs.models.wrap.attempt_timeout import attempts_within
+from ...udfs.models.wrap.wrapper import Wrapper
 from ..errors import InvalidAnswer, ModelError
 from ..store.records import Outcome, Phase
 from . import flights, lookups
@@ -68,6 +69,16 @@ class Caller:
         together = None if own is None else own * max(1, len(addresses(self.spec)))  # it is of each server
         caps = [int(cap) for cap in (together, self.run.settings.llm_concurrency) if cap is not None]
         return min(caps) if caps else self._model.capabilities.concurrency
+
+    @property
+    def lanes(self) -> int | None:
+        """Calls that its endpoints take at once now; ``None``: nobody counts."""
+        return self._model.limit if isinstance(self._model, Wrapper) else None
+
+    @property
+    def barred(self) -> bool:
+        """Whether all its endpoints have failed again and again, so that but one call now and then is let in."""
+        return isinstance(self._model, Wrapper) and self._model.barred
 
     def calibrating(self) -> Calibrating:
         """This caller for ``Task.prepare``: the same, but its calls are recorded as calibration."""

@@ -121,6 +121,11 @@ class CallGate:
         return sum(place.slots.in_flight for place in self.lane.places)
 
     @property
+    def barred(self) -> bool:
+        """Whether the circuit of every endpoint is open."""
+        return all(place.device.breaker.open for place in self.lane.places)
+
+    @property
     def counts_tokens(self) -> bool:
         """Whether there is a rate of tokens."""
         return any(place.counts_tokens for place in self.lane.places)

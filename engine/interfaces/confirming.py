@@ -58,4 +58,5 @@ def confirm(
 def _ceiling(session: Session, planned: Planned, variables: dict[str, Any]) -> Ceiling:
     with session.duck.seeing(variables):
         run = QueryRun(session.store, session.settings)
-        return ceiling(session.duck, planned.plan, run, Stages(run, session.models), session.models)
+        stages = Stages(run, session.models)
+        return ceiling(session.duck, planned.plan, run, stages, session.models, planned.statistics)

@@ -88,12 +88,11 @@ def chart(draw: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
     """
     priced = all(row["usd"] is not None for row in rows)
     across = ("usd", "US dollars") if priced else ("seconds", "seconds")
-    shown = ["plan", "arms", "usd", "seconds", "quality", "rows", "source"]
+    shown = ["plan", "arms", "usd", "seconds", "quality", "quality_is", "rows", "source"]
+    whose = " or ".join(dict.fromkeys(row["quality_is"] for row in rows))
     base = draw.Chart(draw.Data(values=[dict(row) for row in rows])).encode(
         x=draw.X(across[0], type="quantitative", title=across[1]),
-        y=draw.Y(
-            "quality", type="quantitative", title="agreement with the reference, at least", scale=draw.Scale(zero=False)
-        ),
+        y=draw.Y("quality", type="quantitative", title=f"{whose}, at least", scale=draw.Scale(zero=False)),
         tooltip=[draw.Tooltip(name, type="nominal") for name in shown],
     )
     points = base.mark_point(size=90).encode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from ...optimizer.cost.estimate import TOKENS_OUT, TOKENS_OUT_OTHER
@@ -11,7 +11,9 @@ from ...udfs.models.base import Generate, ModelSpec, Request
 from ...udfs.models.prices import estimate_usd
 from ...udfs.prompts.reasons_first import REASON_TOKENS
 from ..dataflow.progress import SiteProgress
+from ..store import Store
 from .batch_size import shared_tokens, tokens
+from .known_times import seconds_a_call
 from .operators.call_stage import CallStage
 
 LOOKED_AT = 64
@@ -58,6 +60,10 @@ class ArmCosts:
         self._usd: list[float | None] = [0.0] * len(stages)
         self._requests = [0] * len(stages)
         self._own: set[int] = {0}
+        # A rerun finds its answers: what they took when they were asked is all that is known of their times.
+        self._remembered = (
+            {} if self._priced() else {spec.name: seconds_a_call(store, spec) for store, spec in self._models()}
+        )
 
     def look(self, values: Sequence[Any]) -> None:
         """One of the rows that are compared."""
@@ -90,6 +96,12 @@ class ArmCosts:
         costs = self._with_checks(self._alone())
         return [costs[0] if self.repeats(arm) else cost for arm, cost in enumerate(costs)]
 
+    def of_row(self, values: Sequence[Any]) -> Sequence[float]:
+        """Per arm: US dollars for one row, by its prompts and the price list; empty: of some it is not known."""
+        found = [usd_a_question(stage, values) for stage in self._stages]
+        known = [usd for usd in found if usd is not None]
+        return self._with_checks(known) if len(known) == len(found) else ()
+
     def beside(self) -> list[float]:
         """The same where the reference is asked anyway, so that a check costs nothing more."""
         return [0.0 if self.repeats(arm) else cost for arm, cost in enumerate(self._alone())]
@@ -105,6 +117,16 @@ class ArmCosts:
             u is None or (s.screened and reference is None) for u, s in zip(self._usd, self._stages, strict=True)
         ]
         return {arm: None if unknown[arm] else usd for arm, usd in enumerate(known)}
+
+    def _models(self) -> Iterator[tuple[Store, ModelSpec]]:
+        for stage in self._stages:
+            for each in (stage, *stage.beside):
+                yield each.caller.run.store, each.caller.spec
+
+    def _priced(self) -> bool:
+        """Whether money decides, as far as is known before any prompt is."""
+        typical = [estimate_usd(spec, *TYPICAL_TOKENS).usd for _, spec in self._models()]
+        return self._objective == "cost" and None not in typical and any(typical)
 
     @property
     def in_money(self) -> bool:
@@ -126,6 +148,8 @@ class ArmCosts:
     def _seconds(self, arm: int) -> float:
         """Models of a mixture answer at once; what one arm asks after another takes its time each time."""
         stage = self._stages[arm]
+        if stage.written is not None:
+            return 0.0
         service = max(self._a_call(one) / one.rows_a_prompt / one.caller.concurrency for one in (stage, *stage.beside))
         return service * max(1.0, self._requests[arm] / max(1, self._rows))
 
@@ -133,7 +157,10 @@ class ArmCosts:
         """Seconds. A question that several arms put is asked once, in the name of one of them."""
         every = (one for made in self._stages for one in (made, *made.beside))
         alike = [one.caller.progress for one in every if one.call.options == stage.call.options]
-        return sum(each.model_seconds for each in alike) / max(1, sum(each.calls for each in alike))
+        calls = sum(each.calls for each in alike)
+        if not calls:
+            return self._remembered.get(stage.caller.spec.name, 0.0)
+        return sum(each.model_seconds for each in alike) / calls
 
 
 def typical_price(find: Callable[[str], ModelSpec]) -> Callable[[str], float | None]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ...optimizer.kinds_of_prompt import REASONS, REDUCED, REFINED
+from ...optimizer.kinds_of_prompt import REASONS, REDUCED, REFINED, WRITTEN
 from ...udfs.models.base import Generate, Reply, Request
 from ...udfs.prompts.parts_of_text import cut
 from ...udfs.prompts.reasons_first import reasons_first, without_reason
@@ -26,6 +26,8 @@ def as_asked(task: Task, call: SemanticCall) -> Task:
         return ReducedTask(task, tuple(words(call)))
     if call.options.get(REASONS):
         return ReasonedTask(task)
+    if WRITTEN in call.options:
+        return WrittenTask(task)
     return RefinedTask(task) if call.options.get(REFINED) else task
 
 
@@ -152,3 +154,17 @@ class _RefinedAsk:
         text, value = await self.ask(request, drafted)
         problems = await self.ask(critique(request, text), objections)
         return value if not problems else await self.ask(refinement(request, text, problems), parse)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTask(Around):
+    """Rows are answered by an expression that is written once (``operators.coded``): nothing is sent for one."""
+
+    def preparation(self) -> Sequence[Request]:
+        """None."""
+        return ()
+
+    def requests(self, row: Sequence[Any]) -> Sequence[Request]:
+        """None."""
+        del row
+        return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...optimizer.context import NoStatistics
@@ -23,9 +23,13 @@ _HERE = ("schema_name IN (SELECT unnest(current_schemas(true)))", "database_name
 
 @dataclass(frozen=True, slots=True)
 class DeclaredKeys(NoStatistics):
-    """Answers from the catalogue of the user's connection, and only of tables that cannot be mistaken for others."""
+    """Answers from the catalogue of the user's connection, and only of tables that cannot be mistaken for others.
+
+    They are for one statement, whose calls mostly ask about the same table: what was looked up is kept.
+    """
 
     duck: Duck
+    _entries: dict[tuple[str, ...], list[tuple[Any, ...]]] = field(kw_only=True, default_factory=dict, repr=False)
 
     def unique(self, source: Source, columns: frozenset[str]) -> bool:
         """Whether the columns hold a PRIMARY KEY, a UNIQUE of columns that are NOT NULL, or the ``rowid``."""
@@ -93,7 +97,9 @@ class DeclaredKeys(NoStatistics):
         """Entries of the catalogue whose full name ends like this."""
         wanted = " AND ".join(f"lower({column}) = ?" for column, _ in zip(_NAMED, names, strict=False))
         values = [name.lower() for name in reversed(names)]
-        return self.duck.execute(f"FROM ({catalogue}) WHERE {wanted}", values).fetchall()
+        if (key := (catalogue, *values)) not in self._entries:
+            self._entries[key] = self.duck.execute(f"FROM ({catalogue}) WHERE {wanted}", values).fetchall()
+        return self._entries[key]
 
 
 def _before_columns(source: Source) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ from functools import partial
 
 from ...optimizer.cost.figure import Figure, guess
 from ...optimizer.cost.wall import StageTime
-from ...udfs.models.base import ModelSpec
 from ...udfs.models.registry import addresses
 from ..dataflow.calibration import Calibration
-from ..dataflow.known_devices import LEARNT_FROM
 from ..dataflow.resources import Service
 from ..plan.nodes import SemanticCall
 from ..store import Store
+from .known_times import times
 from .stages import Stages
 
 A_MINUTE = 60.0
@@ -28,18 +27,14 @@ def services(store: Store, stages: Stages) -> Callable[[SemanticCall, float], Fi
     def seconds(call: SemanticCall, tokens: float) -> Figure | None:
         spec = stages.stage(call).caller.spec
         if spec.name not in known:
-            times = Calibration.of([time for place in addresses(spec) for time in _times(store, place, spec)])
-            known[spec.name] = (times.service(), times.calls)
+            learnt = Calibration.of(times(store, spec))
+            known[spec.name] = (learnt.service(), learnt.calls)
         service, calls = known[spec.name]
         if not calls:
             return None
         return guess(service.seconds(tokens), f"calibration by {calls:,} calls of {spec.name}", OTHERWISE)
 
     return seconds
-
-
-def _times(store: Store, place: str, spec: ModelSpec) -> list[tuple[float, float]]:
-    return store.traces.times(place, str(spec.options.get("model", spec.name)), LEARNT_FROM)
 
 
 def stage_times(stages: Stages) -> Callable[[SemanticCall, Figure, Figure, Figure, float], StageTime]:

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol
 
 from ...optimizer.ancestry import Barrier, ancestry
 from ...optimizer.context import Statistics
-from ...optimizer.cost.estimate import TWICE, NodeEstimate, Price, SourceSample, estimate
+from ...optimizer.cost.estimate import NodeEstimate, Price, estimate
 from ...optimizer.cost.figure import Figure, exactly, guess
+from ...optimizer.cost.sampled import TWICE, Joined, SourceSample
 from ...optimizer.pipeline import Optimized
 from ...udfs.models.base import Embed, Generate, Request
 from ...udfs.models.prices import estimate_usd
 from ...udfs.prompts.batched import instruction, together
+from ...udfs.prompts.ranking_option import POINTWISE
 from ...udfs.spec import Compares, Task
 from ..dataflow.progress import QueryProgress
 from ..plan.nodes import Call, Plan, Relation, SemanticCall, TopK
 from ..plan.render import Path, nodes_with_paths, render, to_json
-from ..plan.walk import calls, names
+from ..plan.walk import calls, children, names
 from .arm_notes import arm_lines
 from .declared_keys import DeclaredKeys
 from .duck import Duck
 from .durations import services, stage_times
 from .energy_notes import energy_of
+from .expected_join import expected_join, sides_of
+from .expected_sample import planned_rows, thinned
 from .fragments import relational_sql
+from .known_parts import known_parts
 from .model_pool import ModelPool
 from .plan_graph import stage_graph
 from .prefetch_plan import refusal, standing_in
@@ -103,14 +108,18 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
     progress : the figures of a finished run, for ANALYZE; ``None``: estimates only.
     """
     plan = planned.plan
-    samples = samples_of(duck, plan, stages)
+    samples = samples_of(duck, plan, stages, planned.statistics)
     price, service = price_of(pool), services(stages.store, stages)
     figures = estimate(plan, samples, price, planned.statistics, service, stage_times(stages))
     calibrations = {} if progress is not None else calibrations_of(figures, plan, stages, price)
     shared = {site: rows for sample in samples.values() for site, rows in sample.rows_a_call.items()}
+    joins = {site: join for sample in samples.values() for site, join in sample.joins.items()}
     notes = {path: _notes(node, figures.get(path), stages, progress, shared) for path, node in nodes_with_paths(plan)}
     for path, reason in _barriers(plan, duck).items():
         notes[path].append(f"barrier: all rows come first, because {reason}")
+    for path, node in nodes_with_paths(plan):
+        if progress is None and isinstance(node, Call) and node.call.site in joins:
+            notes[path].append(joins[node.call.site].line())
     for path, calibration in calibrations.items():
         notes[path].append(calibration.line())
     before = {path: (calibration.tokens_in, float(calibration.calls)) for path, calibration in calibrations.items()}
@@ -161,8 +170,13 @@ def _mode(duck: Duck, planned: Planned, stages: Stages) -> str:
     return "STREAM (your connection → model calls → a private DuckDB connection)"
 
 
-def samples_of(duck: Duck, plan: Plan, stages: Stages) -> dict[Path, SourceSample]:
-    """Measure every relational part that feeds a call and needs no answers itself."""
+def samples_of(duck: Duck, plan: Plan, stages: Stages, statistics: Statistics) -> dict[Path, SourceSample]:
+    """Measure every relational part that feeds a call and needs no answers itself.
+
+    Parameters
+    ----------
+    statistics : of earlier queries, which tell how many rows a sample takes, and how many of a join's pairs are asked.
+    """
     found: dict[Path, SourceSample] = {}
     tops = [(p, n) for p, n in nodes_with_paths(plan) if _feeds_calls(plan, p) and relational_sql(n) is not None]
     for path, node in tops:
@@ -174,33 +188,54 @@ def samples_of(duck: Duck, plan: Plan, stages: Stages) -> dict[Path, SourceSampl
         above = [
             n.call for _, n in nodes_with_paths(plan) if isinstance(n, Call) and set(n.call.arguments) <= names(node)
         ]
-        found[path] = _sample(duck, relational[0], above, stages)
+        found[path] = _sample(duck, relational[0], above, stages, statistics)
+        rows_sql = f"(SELECT * FROM ({relational[0]}) AS __part LIMIT {SAMPLE_ROWS}) AS __rows"
+        found[path] = replace(found[path], known=known_parts(duck, plan, node, rows_sql))
+        if way := _estimated(plan, path):
+            rows = planned_rows(duck, relational[0], found[path].rows, way, statistics)
+            found[path] = thinned(found[path], rows)
     return found
+
+
+def _estimated(plan: Plan, path: Path) -> Sequence[Plan]:
+    """From the grouping that is estimated from a sample of the rows at a path down to these; empty: there is none."""
+    way = [plan]
+    for step in path:
+        way.append(children(way[-1])[step])
+    tops = [at for at, node in enumerate(way) if isinstance(node, Relation) and node.sampling is not None]
+    return way[tops[-1] : -1] if tops else ()
 
 
 def _feeds_calls(plan: Plan, path: Path) -> bool:
     node: Plan = plan
     met = False
-    from ..plan.walk import children
-
     for step in path:
         met = met or isinstance(node, Call)
         node = children(node)[step]
     return met
 
 
-def _sample(duck: Duck, sql: str, above: Sequence[SemanticCall], stages: Stages) -> SourceSample:
+def _sample(
+    duck: Duck, sql: str, above: Sequence[SemanticCall], stages: Stages, statistics: Statistics
+) -> SourceSample:
     rows = duck.table(f"SELECT * FROM ({sql}) AS __part LIMIT {SAMPLE_ROWS}").to_pylist()
     count = exactly(float(len(rows)), "exact count") if len(rows) < SAMPLE_ROWS else cardinality(duck, sql)
     distinct, tokens, shared, once, ranked = {}, {}, {}, {}, {}
+    joins: dict[str, Joined] = {}
     for call in above:
         let_through = [r for r in rows if call.guard not in r or r[call.guard]]
         inputs = [tuple(r[a] for a in call.arguments) for r in let_through]
         asked = [i for i in inputs if all(v is not None for v in i)]
         unique = {repr(i): i for i in asked}
         distinct[call.site] = len(unique) / len(rows) if rows else 0.0
+        if call.pairs is not None:
+            sides = sides_of(duck, sql, call, call.pairs)
+            count = exactly(float(sides.total), "exact count") if sides.counted else count
+            unique = {repr(i): tuple(i) for i in sides.inputs(call, call.pairs)}
+            stage = stages.stage(call)
+            joins[call.site] = expected_join(sides, stage, call.pairs, count, statistics, _tokens)
         requests = _requests(list(unique.values())[:TOKENISED_ROWS], call, stages)
-        if call.top_k is not None:
+        if call.top_k is not None and call.top_k.algorithm != POINTWISE:
             ranked[call.site] = _questions_a_row(call.top_k, count.value * distinct[call.site])
             requests = _pairs(requests, list(unique.values())[:TOKENISED_ROWS], stages.stage(call).task)
         batching = stages.stage(call).batching
@@ -211,7 +246,7 @@ def _sample(duck: Duck, sql: str, above: Sequence[SemanticCall], stages: Stages)
         shared[call.site] = batching.size.mean(texts)
         tokens[call.site], once[call.site] = _shares(texts)
     guarded = [call.site for call in above if rows and call.guard in rows[0]]
-    return SourceSample(count, len(rows), distinct, tokens, shared, once, ranked, guarded)
+    return SourceSample(count, len(rows), distinct, tokens, shared, once, ranked, guarded, joins)
 
 
 def cardinality(duck: Duck, sql: str) -> Figure:
@@ -254,6 +289,10 @@ def _shares(requests: Sequence[Generate]) -> tuple[float, float]:
     whole = characters(together(requests).request)
     once = len(instruction(requests[0]))
     return (whole - once) / len(requests) / CHARACTERS_PER_TOKEN, once / CHARACTERS_PER_TOKEN
+
+
+def _tokens(request: Request) -> float:
+    return characters(request) / CHARACTERS_PER_TOKEN
 
 
 def characters(request: Request) -> int:

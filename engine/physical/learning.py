@@ -8,7 +8,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 
+from ...optimizer.arms.code import sql_arm
 from ...optimizer.search.chooser import Chooser
+from ...optimizer.search.tally import Tally
 from ..dataflow.moments import Moments
 from ..dataflow.progress import SiteProgress
 from ..errors import BindError, InterfaceError, OperationalError
@@ -17,7 +19,7 @@ from ..store import Store
 from ..store.statistics import TaskStatistics
 from .operators.call_stage import Armed, CallStage, Merging, Way
 from .stages import Stages
-from .task_keys import Site, about, sites, task_key, thinned_by, together
+from .task_keys import Site, about, compared_as, sites, task_key, thinned_by, together
 
 
 def learn(plan: Plan, stages: Stages, store: Store) -> Future[None] | None:
@@ -58,7 +60,22 @@ def _of_arms(stage: CallStage, armed: Armed, site: Site, thinned: str, fresh: fl
         # The questions of a screen are those of the same model as an arm of its own, which tells of them.
         if taken.calls and made.screened is None:
             yield replace(taken, fresh=fresh)
-        yield from _compared(replace(blank, arm=armed.names[arm]), armed.chooser, arm, (stage, made))
+        named, asked = replace(blank, arm=compared_as(stage.call, _name(armed, arm))), armed.chooser.asked[arm]
+        if armed.judged is None:
+            yield from _compared(named, armed.chooser, arm, (stage, made))
+        else:
+            yield from _labelled(named, armed.chooser.tallies[arm], made, asked)
+    if armed.judged is not None:
+        named = replace(blank, arm=compared_as(stage.call, armed.names[0]))
+        yield from _labelled(named, armed.judged.tally, stage, armed.chooser.asked[0])
+
+
+def _name(armed: Armed, arm: int) -> str:
+    """What an expression was found to be is its own, whoever wrote it: a later query takes this expression, or none of that."""
+    made = armed.stages[arm - 1]
+    if made.written is None:
+        return armed.names[arm]
+    return sql_arm(str(made.call.options["model"]), made.written.expression)
 
 
 def _of_group(stage: CallStage, group: Merging, site: Site, thinned: str, fresh: float) -> Iterator[TaskStatistics]:
@@ -96,6 +113,16 @@ def _compared(
         anew = max(_anew(stage, chooser.asked[of], rows) for stage, of in zip(both, (0, arm), strict=True))
         fresh = min(1.0, anew / rows) if both[0].call.options["cache"] else 0.0
         yield replace(blank, compared=float(rows), agreed=float(agreed), fresh=fresh)
+
+
+def _labelled(blank: TaskStatistics, tally: Tally, stage: CallStage, asked: int) -> Iterator[TaskStatistics]:
+    """How an arm, or the reference, agreed with labels; of the rows also how many have TRUE for a label."""
+    rows, agreed = tally.rows + tally.audited, tally.agreed + tally.agreed_in_audits
+    if rows:
+        fresh = min(1.0, _anew(stage, asked, rows) / rows) if stage.call.options["cache"] else 0.0
+        known = replace(blank, compared=float(rows), agreed=float(agreed), fresh=fresh)
+        kept = tally.kept_theirs * rows / tally.rows if tally.rows else 0.0
+        yield replace(known, rows=float(rows), rows_true=kept) if stage.type.kind == "boolean" else known
 
 
 def _anew(stage: CallStage, asked: int, compared: int) -> float:

@@ -14,7 +14,7 @@ from ..store import Store
 from ..store.statistics import TaskStatistics
 from .declared_keys import DeclaredKeys
 from .duck import Duck
-from .task_keys import Find, sites, task_key, thinned_by
+from .task_keys import Find, compared_as, sites, task_key, thinned_by
 
 ENOUGH = 8
 """Inputs of this data, from which on those of other data are not looked at."""
@@ -63,7 +63,7 @@ class Learnt(DeclaredKeys):
 
     def agreement(self, call: SemanticCall, arm: str) -> Figure | None:
         """See :class:`Statistics`."""
-        known = [each for each in self._of(call, arm) if each.compared]
+        known = [each for each in self._of(call, compared_as(call, arm)) if each.compared]
         compared = sum(each.compared for each in known)
         if not compared:
             return None
@@ -72,10 +72,19 @@ class Learnt(DeclaredKeys):
     def compared(self, call: SemanticCall, arm: str, below: Plan | None) -> tuple[float, float, float]:
         """See :class:`Statistics`. Of this data alone: it is to prove something, not to guess."""
         here, thinned = self.data.get(call.output.name), thinned_by(below, self.find)
-        known = [s for s in self._of(call, arm) if s.compared and s.data == here and s.thinned_by == thinned]
+        named = compared_as(call, arm)
+        known = [s for s in self._of(call, named) if s.compared and s.data == here and s.thinned_by == thinned]
         rows, agreed = sum(s.compared for s in known), sum(s.agreed for s in known)
+        if call.truth is not None:  # rows that somebody has labelled may be unlike the others
+            return rows, agreed, sum(s.rows_true for s in known)
         kept = self.selectivity(call, below)
         return rows, agreed, rows * kept.value if kept is not None else 0.0
+
+    def arms(self, call: SemanticCall) -> tuple[str, ...]:
+        """See :class:`Statistics`."""
+        here, aside = self.data.get(call.output.name), compared_as(call, "")
+        known = {each.arm for each in self._of_task(call) if each.compared and each.data == here}
+        return tuple(sorted(name.removesuffix(aside) for name in known if name.endswith(aside)))
 
     def asked(self, call: SemanticCall, below: Plan | None) -> bool:
         """See :class:`Statistics`."""
@@ -99,15 +108,19 @@ class Learnt(DeclaredKeys):
 
     def _of(self, call: SemanticCall, arm: str = "") -> Sequence[TaskStatistics]:
         """Of this data, or, where too little is known of that, of any."""
+        known = [each for each in self._of_task(call) if each.arm == arm]
+        here = [each for each in known if each.data == self.data.get(call.output.name)]
+        return here if sum(each.inputs + each.compared for each in here) >= ENOUGH else known
+
+    def _of_task(self, call: SemanticCall) -> Sequence[TaskStatistics]:
+        """All that is known of what a call asks."""
         try:
             task = task_key(call, self.find(str(call.options.get("model", ""))))
         except BindError:
             return []
         if task not in self._known:
             self._known[task] = self.store.statistics.of(task)
-        known = [each for each in self._known[task] if each.arm == arm]
-        here = [each for each in known if each.data == self.data.get(call.output.name)]
-        return here if sum(each.inputs + each.compared for each in here) >= ENOUGH else known
+        return self._known[task]
 
 
 def learnt(duck: Duck, store: Store, find: Find, plan: Plan) -> Learnt:

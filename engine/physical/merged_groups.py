@@ -84,7 +84,7 @@ class MergedGroups:
         )
         costs = WayCosts(ways, merge.reach, merge.arms.objective)
         kept = KeptRows([place for place, stage in enumerate(stages) if stage.type.kind == "boolean"])
-        questions, loss, site = Questions(first.caller.progress), self._loss(merge.arms), first.call.site
+        questions, loss, site = Questions(first.caller.progress), self._loss(merge.arms), merge.sites[0]
         chooser = Chooser(
             len(ways),
             costs.of,

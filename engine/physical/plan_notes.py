@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from ..errors import NotSupportedError
 from ..plan.nodes import Relation
 from ..plan.walk import calls
 from .estimates import Explained
-from .search_plans import Plans
+from .search_plans import ArmFigures, Plans
 
 FRONTIER = pa.schema(
     [
@@ -24,6 +24,7 @@ FRONTIER = pa.schema(
         ("usd", pa.float64()),
         ("seconds", pa.float64()),
         ("quality", pa.float64()),
+        ("quality_is", pa.string()),
         ("rows", pa.float64()),
         ("source", pa.string()),
         ("chosen", pa.bool_()),
@@ -81,8 +82,28 @@ def described(plans: Plans, point: Point) -> str:
     """A plan in a line."""
     figures = [f"${point.money:,.4f}" if plans.priced else "cost unknown"]
     figures += [f"{point.seconds:,.1f} s"] if plans.timed else []
-    figures += [f"quality ≥ {point.quality:.1%}" if point.loss else "quality 100%"]
+    figures += [_quality(plans, point)]
     return f"{', then '.join(f'{step.site} by {step.arm}' for step in point.steps)} ({', '.join(figures)})"
+
+
+def _quality(plans: Plans, point: Point) -> str:
+    """Of a plan whose own models nobody has compared with the user's labels there is nothing to say."""
+    if plans.unknown:
+        return f"quality not measured: {quality_of(plans, point)}"
+    share = f"quality ≥ {point.quality:.1%}" if point.loss else "quality 100%"
+    return f"{share}, {quality_of(plans, point)}" if plans.against else share
+
+
+def quality_of(plans: Plans, point: Point) -> str:
+    """What the quality of a plan is: agreement with whom, or with what."""
+    figures = plans.figures or {}
+    sites = (site for step in point.steps for site in step.site.split(" + "))
+    whose = (plans.against.get(site) or _own_model(figures.get(site, ())) for site in sites)
+    return f"agreement with {' and '.join(dict.fromkeys(filter(None, whose)))}"
+
+
+def _own_model(arms: Sequence[ArmFigures]) -> str:
+    return arms[0].name if arms else ""
 
 
 def _figures(plans: Plans, point: Point) -> dict[str, Any]:
@@ -91,7 +112,8 @@ def _figures(plans: Plans, point: Point) -> dict[str, Any]:
         "arms": "; ".join(f"{step.site} by {step.arm}" for step in point.steps),
         "usd": point.money if plans.priced else None,
         "seconds": point.seconds if plans.timed else None,
-        "quality": point.quality,
+        "quality": None if plans.unknown else point.quality,
+        "quality_is": quality_of(plans, point),
         "rows": point.rows,
     }
 

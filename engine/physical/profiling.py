@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +16,13 @@ from ...optimizer.rules.arms import arms
 from ...optimizer.search.bounds import wilson
 from ...optimizer.search.tally import Tally
 from ..errors import NotSupportedError
-from ..plan.nodes import Call, Demand, Plan, Relation, SemanticCall
+from ..plan.nodes import Arms, Call, Condition, Conjunction, Demand, Filter, Plan, Relation, SemanticCall
 from ..plan.walk import calls, transform_up, walk
 from .arm_costs import ArmCosts
+from .labels import has_label
 from .merging import WayCosts
 from .operators.call_stage import CallStage, Merging
+from .operators.judged import Judged
 from .stages import Stages
 
 COLUMNS = pa.schema(
@@ -47,13 +49,19 @@ def with_arms(plan: Relation, context: Context) -> Relation:
     off = disabled(context.settings)
     allowed = {"llm_min_quality": context.settings.llm_min_quality or 0.5, "llm_objective": "cost"}
     permitted = replace(context, settings=context.settings.model_copy(update=allowed))
-    alone = _with_calls(plan, lambda call: replace(call, merge=None) if call.merge is not None else call)
+    apart = transform_up(plan, lambda node: node.input if isinstance(node, Conjunction | Condition) else None)
+    alone = _with_calls(apart, lambda call: replace(call, merge=None) if call.merge is not None else call)
     alone = arms(alone, permitted) or alone
     own = {node.call.output.name: node.call.arms for node in calls(alone)}
     grouped = alone if merged_calls.RULE.name in off else merged_calls.RULE.apply(alone, permitted) or alone
-    found = _with_calls(grouped, lambda call: replace(call, arms=own[call.output.name]))
+    found = _with_calls(grouped, lambda call: replace(call, arms=own[call.output.name] or _judged_alone(call)))
     assert isinstance(found, Relation)
     return found
+
+
+def _judged_alone(call: SemanticCall) -> Arms | None:
+    """Where nobody else may answer, labels still say what the call's own model is worth."""
+    return None if call.truth is None else Arms((), "cost", 0.5, 1)
 
 
 def _with_calls(plan: Plan, change: Callable[[SemanticCall], SemanticCall]) -> Plan:
@@ -65,7 +73,7 @@ def _with_calls(plan: Plan, change: Callable[[SemanticCall], SemanticCall]) -> P
 
 
 def sampled(plan: Relation, rows: int) -> Relation:
-    """The plan on the first rows of each source.
+    """The plan on the first rows of each source; where calls have labels, on the first that have one.
 
     Raises
     ------
@@ -79,8 +87,11 @@ def sampled(plan: Relation, rows: int) -> Relation:
         )
 
     def visit(node: Plan) -> Plan | None:
-        lowest = isinstance(node, Call) and not calls(node.input)
-        return replace(node, input=Demand(node.input, rows)) if lowest and isinstance(node, Call) else None
+        if not isinstance(node, Call) or calls(node.input):
+            return None
+        labelled = has_label(node.input, plan)
+        source = node.input if labelled is None else Filter(node.input, labelled)
+        return replace(node, input=Demand(source, rows))
 
     limited = transform_up(plan, visit)
     assert isinstance(limited, Relation)
@@ -94,11 +105,26 @@ class ProfileStages(Stages):
 
 
 def profile_table(plan: Relation, stages: Stages) -> pa.Table:
-    """What a profile measured: per call the reference, then its arms, the most agreeing first."""
+    """What a profile measured: per call the reference, then its arms, the most agreeing first.
+
+    Raises
+    ------
+    NotSupportedError : its calls have labels, and none for any of the rows.
+    """
     made = {call.call.output.name: stages.stage(call.call) for call in calls(plan)}
+    _check_labelled([stage.armed.judged for stage in made.values() if stage.armed and stage.armed.judged])
     rows = [legible(row) for stage in made.values() for row in _rows(stage)]
     rows += [legible(row) for group in stages.groups.values() for row in _rows_of_group(group)]
     return pa.Table.from_pylist(rows, schema=COLUMNS)
+
+
+def _check_labelled(judged: Sequence[Judged]) -> None:
+    if judged and not any(each.tally.rows for each in judged):
+        tables = " or ".join(dict.fromkeys(each.truth.table for each in judged))
+        raise NotSupportedError(
+            f"No row of the query has a label in {tables}, so there is nothing to compare with. Inputs are found by their exact "
+            "values: look at both with SELECT, or leave labels out to compare with the model that the query names."
+        )
 
 
 def _rows_of_group(group: Merging) -> Iterator[Mapping[str, Any]]:
@@ -120,15 +146,34 @@ def _rows(stage: CallStage) -> Iterator[Mapping[str, Any]]:
     armed, costs = stage.armed, stage.armed.costs
     usd = costs.usd if isinstance(costs, ArmCosts) else {}
     chooser, tallies = armed.chooser, armed.chooser.tallies
-    kept = _kept_theirs(tallies) if chooser.boolean else None
-    yield _Arm(stage, armed.names[0], chooser.asked[0], None, REFERENCE, kept, usd.get(0)).row()
+    judged = armed.judged
+    if judged is None:
+        kept = _kept_theirs(tallies) if chooser.boolean else None
+        yield _Arm(stage, armed.names[0], chooser.asked[0], None, REFERENCE, kept, usd.get(0)).row()
+    else:
+        kept = _kept(judged.tally) if chooser.boolean else None
+        note = f"the reference; {_against(judged)}"
+        yield _Arm(stage, armed.names[0], chooser.asked[0], judged.tally, note, kept, usd.get(0)).row()
     told = [arm for arm in tallies if not (isinstance(costs, ArmCosts) and costs.repeats(arm))]
     for arm in sorted(told, key=lambda arm: (-tallies[arm].mean(), arm)):
         tally, made = tallies[arm], armed.stages[arm - 1]
         failed = made.caller.progress.failed
-        note = f"{failed} rows failed" if failed else ""
-        kept = tally.kept_mine / tally.rows if tally.rows and chooser.boolean else None
+        notes = [*([f"{failed} rows failed"] if failed else []), *([_against(judged)] if judged else [])]
+        note, kept = "; ".join([*notes, *_written(made)]), _kept(tally) if chooser.boolean else None
         yield _Arm(made, armed.names[arm], tally.rows, tally, note, kept, usd.get(arm)).row(stage.call.site)
+
+
+def _written(stage: CallStage) -> list[str]:
+    """What an arm's model wrote, or why it wrote nothing; no other arm has any."""
+    return [] if stage.written is None else [stage.written.expression or stage.written.note]
+
+
+def _against(judged: Judged) -> str:
+    return f"agreement is with {judged.truth.words}"
+
+
+def _kept(tally: Tally) -> float | None:
+    return tally.kept_mine / tally.rows if tally.rows else None
 
 
 def _kept_theirs(tallies: Mapping[int, Tally]) -> float | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...optimizer.arms.code import LEFT_OPEN
 from ...optimizer.context import Context, Statistics
 from ...optimizer.cost.estimate import estimate
-from ...optimizer.cost.figure import Figure, guess, joined, total
-from ...optimizer.search.memo import MOST_SITES, ArmCost, Memo, Site
-from ...optimizer.search.point import Point, frontier
+from ...optimizer.cost.figure import Figure, exactly, guess, joined, total
+from ...optimizer.search.memo import MOST_SITES, ArmCost, Memo, Site, cost_of
+from ...optimizer.search.point import Point, Step, frontier
 from ...optimizer.search.policy import Policy
 from ...optimizer.search.rejected import Rejected, neighbours, rejected
 from ..dataflow.run import QueryRun
@@ -29,6 +30,8 @@ from .profiling import with_arms
 from .stages import Stages
 from .streams_of_calls import Least, Stream, stream_of
 
+NOTHING = exactly(0.0, "an expression costs nothing")
+
 
 @dataclass(frozen=True, slots=True)
 class ArmFigures:
@@ -36,7 +39,7 @@ class ArmFigures:
 
     Parameters
     ----------
-    money, seconds : a question. agreement : with the reference (of the reference itself it is 1).
+    money, seconds : a question. agreement : with the reference (of the reference itself it is 1), or with labels.
     at_once : questions that it answers at the same time. model : its name in the catalogue.
     """
 
@@ -59,6 +62,8 @@ class Plans:
     unmeasured : by call, arms that no sample has compared. figures : by call, what is known of its arms.
     least : by call, how many questions it puts at least.
     priced, timed : whether money, seconds are known; where they are not, they are 0 in all points. problem : why there is nothing.
+    against : by call with labels, what its quality is agreement with. unknown : those of them whose own models nobody has
+        compared with the labels.
     """
 
     points: tuple[Point, ...] = ()
@@ -71,6 +76,8 @@ class Plans:
     timed: bool = True
     source: str = ""
     problem: str = ""
+    against: Mapping[str, str] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
 
 
 def search_plans(
@@ -82,7 +89,7 @@ def search_plans(
     ----------
     plan : with all arms that its calls may have.
     """
-    samples = samples_of(duck, plan, stages)
+    samples = samples_of(duck, plan, stages, statistics)
     figures = estimate(plan, samples, price_of(pool), statistics)
     stream = stream_of(plan, figures)
     if isinstance(stream, str):
@@ -93,7 +100,10 @@ def search_plans(
     found = {call.site: tuple(_arms(stages.stage(call), rows, pool, statistics)) for call in stream.calls}
     groups = {group: _of_group(group, pool, statistics) for group in groups_of(stream.calls, stages)}
     source = joined(*(f.source for f in (stream.rows, *_sources(found))))
-    return _searched(stream, found, groups, policy, source)
+    against = {call.site: call.truth.words for call in stream.calls if call.truth is not None}
+    unknown = frozenset(c.site for c in stream.calls if c.site in against and _with_labels(c, statistics) is None)
+    plans = _searched(stream, found, groups, policy, source, as_written=bool(against) and policy.min_quality is None)
+    return replace(plans, against=against, unknown=unknown)
 
 
 def _of_group(group: Group, pool: ModelPool, statistics: Statistics) -> tuple[ArmFigures, ...]:
@@ -117,7 +127,10 @@ def _searched(
     groups: Mapping[Group, tuple[ArmFigures, ...]],
     policy: Policy,
     source: str,
+    *,
+    as_written: bool,
 ) -> Plans:
+    """``as_written`` : answers may not change, though labels may say that another plan is better."""
     measured = {site: tuple(arm for arm in arms if arm.agreement is not None) for site, arms in found.items()}
     unmeasured = {site: tuple(a.name for a in arms if a.agreement is None) for site, arms in found.items()}
     priced = all(arm.money is not None for arms in measured.values() for arm in arms)
@@ -129,7 +142,9 @@ def _searched(
     ways = [sites, *_grouped(sites, groups, priced, timed)]
     points = frontier(point for way in ways for point in Memo(way, rows).plans())
     in_order = frontier(point for way in ways for point in Memo(_as_it_runs(way), rows).plans())
-    chosen = replace(policy, best_effort=True).choose(in_order)
+    own_models = [Step(site.label, site.arms[0].name) for site in sites]
+    best = replace(policy, best_effort=True).choose
+    chosen = cost_of(own_models, sites, rows) if as_written else best(in_order)
     own = next(way for way in ways if {site.label for site in way} == {step.site for step in chosen.steps})
     others = rejected(policy, chosen, [*points, *in_order, *neighbours(chosen, own, rows)])
     return Plans(points, chosen, others, unmeasured, measured, stream.least, priced, timed, source)
@@ -163,7 +178,8 @@ def _cost(arm: ArmFigures, priced: bool, timed: bool) -> ArmCost:
 def _arms(
     stage: CallStage, rows: Sequence[Mapping[str, Any]], pool: ModelPool, statistics: Statistics
 ) -> Iterator[ArmFigures]:
-    same = Figure(1.0, "", 1.0, 1.0)
+    # Where nobody has compared the reference with labels, no arm has been either: it may stand for itself.
+    same = _with_labels(stage.call, statistics) or Figure(1.0, "", 1.0, 1.0)
     reference = _figures(stage, str(stage.call.options["model"]), same, rows, pool, statistics)
     yield reference
     if stage.armed is not None:
@@ -173,6 +189,11 @@ def _arms(
             figures = _mixed([_figures(one, name, agreement, rows, pool, statistics) for one in members])
             checks = None if made.screened is None else _checks(stage, made, statistics)
             yield figures if checks is None else _checked(figures, reference, checks)
+
+
+def _with_labels(call: SemanticCall, statistics: Statistics) -> Figure | None:
+    """How far the call's own model agrees with labels; ``None``: there are none, or nobody has looked."""
+    return None if call.truth is None else statistics.agreement(replace(call, arms=None), str(call.options["model"]))
 
 
 def _mixed(members: Sequence[ArmFigures]) -> ArmFigures:
@@ -189,6 +210,8 @@ def _mixed(members: Sequence[ArmFigures]) -> ArmFigures:
 def _checks(reference: CallStage, arm: CallStage, statistics: Statistics) -> Figure:
     """The share of rows for which an arm asks the reference, too: what a screen keeps, what a mixture differs in."""
     call = replace(reference.call, arms=None)
+    if arm.written is not None:
+        return guess(LEFT_OPEN, "prior: an expression leaves a tenth of the rows open", 3.0)
     if not arm.beside:
         return statistics.selectivity(call) or guess(0.5, "prior: half of the rows are checked", 2.0)
     known = [statistics.agreement(call, str(one.call.options["model"])) for one in (arm, *arm.beside)]
@@ -217,6 +240,8 @@ def _figures(
     statistics: Statistics,
 ) -> ArmFigures:
     call = replace(stage.call, arms=None)
+    if stage.written is not None:
+        return ArmFigures(name, str(call.options["model"]), NOTHING, NOTHING, agreement, stage.caller.concurrency)
     money = _learnt_money(call, pool, statistics) or _sampled_money(stage, rows)
     model = str(call.options["model"])
     return ArmFigures(name, model, money, statistics.seconds(call), agreement, stage.caller.concurrency)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from ...optimizer.kinds_of_prompt import REASONS
+from ...optimizer.arms.code import LEFT_OPEN
+from ...optimizer.kinds_of_prompt import REASONS, WRITTEN
 from ...optimizer.search.agreement import agreement
 from ...optimizer.search.chooser import DELTA, Chooser
 from ...optimizer.search.loss import LossBudget
 from ...optimizer.search.row_sets import row_sets
+from ...optimizer.search.serving import Steady
 from ...optimizer.search.tally import Earlier
 from ...udfs.functions import functions
 from ...udfs.models.base import Model, ModelSpec
@@ -19,6 +21,7 @@ from ...udfs.spec import Arguments, Task
 from ..dataflow.caller import Caller
 from ..dataflow.run import QueryRun
 from ..plan.nodes import Arm, Arms, SemanticCall
+from ..plan.truth import Truth
 from ..store import Store
 from ..types import parse_type
 from .arm_costs import ArmCosts, Questions
@@ -26,14 +29,18 @@ from .arm_tasks import as_asked
 from .arranged import Arranged
 from .batch_size import BatchSize
 from .merged_groups import MergedGroups
-from .operators.call_stage import Armed, CallStage, Merging, Screened
+from .operators.call_stage import Armed, CallStage, Merging, Screened, Written
+from .operators.judged import Judged, Labels
 from .operators.label_grid import TOGETHER
 from .operators.reorder import Prefixes
 from .prefix_order import Grant
+from .real_costs import RealCosts, paid_for
 from .row_fates import Batching, NeverInvalid
 
 BLOCKS = "blocks"
 """Who asks about many pairs in a prompt has counters of its own, as an arm has: its calls are unlike the others."""
+KEYS = "keys"
+"""Who asks rows of a join for keys, likewise."""
 
 
 class Models(Protocol):
@@ -59,6 +66,7 @@ class Stages:
         self._made: dict[str, CallStage] = {}
         self._arranged: dict[str, Arranged] = {}
         self._loss: LossBudget | None = None
+        self.labels: dict[Truth, Labels] = {}
         self._groups = MergedGroups(run, models, self._made, self._arm, self._loss_of, compares=self.compares)
 
     def stage(self, call: SemanticCall) -> CallStage:
@@ -117,34 +125,46 @@ class Stages:
             stage = replace(stage, blocks=partial(self._caller, call, NeverInvalid(written), spec, BLOCKS))
         if call.pairs is not None and call.pairs.labels:
             stage = replace(stage, labels=partial(self._caller, call, NeverInvalid(written), spec, TOGETHER))
+        if call.pairs is not None and call.pairs.keys:
+            stage = replace(stage, keys=partial(self._keys, call, written, spec))
         return stage if call.arms is None else replace(stage, armed=self._armed(stage, call.arms))
 
     def _armed(self, reference: CallStage, arms: Arms) -> Armed:
         stages = tuple(self._arm(reference.call, arm) for arm in arms.arms)
         costs = ArmCosts((reference, *stages), arms.objective)
         questions, loss = Questions(reference.caller.progress), self._loss_of(arms)
+        judged, to_many = self._judged(reference.call, arms), functions()[reference.call.function].to_many
+        site = reference.call.output.name  # calls in different blocks of a query may have the same label
+        real = RealCosts((reference, *stages), costs, arms.objective) if judged is None else None
         chooser = Chooser(
             len(stages) + 1,
-            costs.of,
-            room=partial(loss.room, reference.call.site),
-            took=partial(loss.take, reference.call.site),
-            beside=costs.beside,
+            costs.of if real is None else real.of,
+            room=partial(loss.room, site),
+            took=partial(_take, loss, site, judged),
+            beside=costs.beside if real is None else real.beside,
             rows=questions.expected,
             boolean=reference.type.kind == "boolean",
-            same=row_sets if functions()[reference.call.function].to_many else agreement,
+            same=row_sets if to_many else agreement,
+            whole=not to_many and reference.type.kind not in ("struct", "list"),
             levels=loss.levels,
-            offers=partial(loss.offer, reference.call.site),
-            spare=partial(loss.spare, reference.call.site),
-            kept_room=partial(loss.kept.room, reference.call.site),
-            kept_took=partial(loss.kept.take, reference.call.site),
+            offers=partial(loss.offer, site),
+            spare=partial(loss.spare, site),
+            kept_room=partial(loss.kept.room, site),
+            kept_took=partial(loss.kept.take, site),
             earlier={number: Earlier(*known) for number, known in enumerate(arms.earlier, 1)},
             compares=self.compares,
             delta=DELTA / arms.sites,
+            follows=Steady() if real is None else real.serving,
         )
         name = str(reference.call.options["model"])
-        return Armed(
-            (name, *(arm.name for arm in arms.arms)), stages, chooser, costs, partial(_paid_for, reference), questions
-        )
+        names = (name, *(arm.name for arm in arms.arms))
+        return Armed(names, stages, chooser, costs, partial(paid_for, reference), questions, judged, real)
+
+    def _judged(self, call: SemanticCall, arms: Arms) -> Judged | None:
+        if call.truth is None:
+            return None
+        notice = partial(self._run.notice, about=f"{call.truth.words} of {call.site}")
+        return Judged(call.site, str(call.options["model"]), call.truth, self.labels, 1.0 - arms.loss, notice)
 
     def _loss_of(self, arms: Arms) -> LossBudget:
         """What the plan may lose; all its sites share it."""
@@ -158,9 +178,13 @@ class Stages:
         caller = self._caller(made, model, spec, arm.name)
         batching = self._batching(made, model, spec, caller, arm.name)
         screened = Screened() if arm.checked or arm.beside else None
+        written = Written(str(made.options[WRITTEN])) if WRITTEN in made.options else None
+        if written is not None:
+            screened = Screened(expected=LEFT_OPEN)
         kind, task = parse_type(call.output.type), make_task(made, model)
         beside = tuple(self._arm(call, Arm(f"{arm.name}: {name}", {"model": name})) for name in arm.beside)
-        return CallStage(made, task, kind, caller, batching=batching, screened=screened, beside=beside)
+        stage = CallStage(made, task, kind, caller, batching=batching, screened=screened, written=written)
+        return replace(stage, beside=beside)
 
     def _caller(self, call: SemanticCall, model: Model, spec: ModelSpec, arm: str = "") -> Caller:
         cache = bool(call.options["cache"])
@@ -178,12 +202,16 @@ class Stages:
         together = self._caller(call, NeverInvalid(model), spec, arm)
         return Batching(size, model.identity, bool(call.options["cache"]), together, alone)
 
+    def _keys(self, call: SemanticCall, model: Model, spec: ModelSpec) -> Batching:
+        alone = self._caller(call, model, spec, KEYS)
+        together = self._caller(call, NeverInvalid(model), spec, KEYS)
+        return Batching(BatchSize.of("auto", spec), model.identity, bool(call.options["cache"]), together, alone)
 
-async def _paid_for(stage: CallStage, values: Sequence[Any]) -> bool:
-    """Whether all that a row asks has been answered before. Of rows that share prompts nobody can tell."""
-    if stage.batching is not None:
-        return False
-    return all([await stage.caller.has(request) for request in stage.task.requests(values)])
+
+def _take(budget: LossBudget, site: str, judged: Judged | None, loss: float) -> None:
+    """What a site's decision may lose. Of the reference that is nothing, unless labels say otherwise: then others have less."""
+    own = 0.0 if judged is None else min(budget.total, judged.loss)
+    budget.take(site, loss or own)
 
 
 def shares_prompts(call: SemanticCall) -> bool:

@@ -58,7 +58,7 @@ def stream_of(plan: Relation, figures: Mapping[Path, NodeEstimate]) -> Stream | 
         return "its calls are in several parts of the query, and plans of one stream of rows are searched"
     bottom = (*lowest, 0)
     chain = [(path, node) for path, node in nodes_with_paths(plan) if lowest[: len(path)] == path]
-    entering = figures[lowest].rows_in if lowest in figures else None
+    entering = figures[bottom].rows_out if bottom in figures else None
     if entering is None:
         return "how many rows there are is not known before it runs"
     walker = _Walker(figures, entering.value)

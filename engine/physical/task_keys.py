@@ -54,6 +54,11 @@ def task_key(call: SemanticCall, spec: ModelSpec) -> str:
     )
 
 
+def compared_as(call: SemanticCall, arm: str) -> str:
+    """An arm, by its name, as statistics have it: agreement with labels is another number than with the reference's answers."""
+    return arm if call.truth is None else call.truth.arm(arm)
+
+
 def together(members: Sequence[SemanticCall]) -> SemanticCall:
     """Several calls in one prompt, as a call that statistics can be kept of."""
     asked = (constant for call in members for constant in (*call.constants, (call.output.type,)))

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .pairs import Pairs
 from .sampling import Sampling
+from .truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +106,6 @@ class TopK:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """A call is a join's condition: it may be asked about likely pairs only, where few enough matches are lost.
-
-    Parameters
-    ----------
-    left, right : its arguments from one side and from the other. recall : share of the matches that has to be found.
-    labels : where one side has few short texts, one prompt may ask a row of the other about all of them (set by a rule).
-    """
-
-    left: tuple[str, ...]
-    right: tuple[str, ...]
-    recall: float
-    labels: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Merge:
     """Calls over the same inputs that one prompt may answer, where that has proved to agree with asking for each alone.
 
@@ -155,6 +141,7 @@ class SemanticCall:
     top_k : rows are ranked instead of answered one by one (``None``: they are not).
     pairs : rows are pairs of which only likely ones have to be asked (by a rule; ``None``: every row is).
     merge : calls, this one among them, that one prompt may answer (by a rule; ``None``: it is asked for alone).
+    truth : right answers for some inputs, with which all that may answer are compared (``None``: with the reference).
     """
 
     site: str
@@ -173,11 +160,12 @@ class SemanticCall:
     top_k: TopK | None = None
     pairs: Pairs | None = None
     merge: Merge | None = None
+    truth: Truth | None = None
 
     def same_answer(self, other: SemanticCall) -> bool:
         """Whether both would ask the same of the same row (guards aside)."""
-        mine = (self.function, self.constants, self.arguments, dict(self.options), self.top_k)
-        return mine == (other.function, other.constants, other.arguments, dict(other.options), other.top_k)
+        mine = (self.function, self.constants, self.arguments, dict(self.options), self.top_k, self.truth)
+        return mine == (other.function, other.constants, other.arguments, dict(other.options), other.top_k, other.truth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,8 @@ def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
         parts.append(f"model={call.options['model']}")
     if call.distinct:
         parts.append("distinct")
+    if call.truth is not None:
+        parts.append(f"against {call.truth.words}")
     if shared := " and ".join(_by_prefix(call)):
         parts.append(f"{shared} by shared prefix")
     if call.top_k is not None:
@@ -200,6 +202,7 @@ def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
     if call.pairs is not None:
         parts.append(f"likely pairs, then blocks or a sample, recall ≥ {call.pairs.recall:.0%}")
         parts += ["or classification, if proved"] * call.pairs.labels
+        parts += ["with keys, if they pay"] * call.pairs.keys
     if call.guard is not None:
         parts.append(f"when {words(call.guard)}")
     return "  ".join(parts)
@@ -269,4 +272,6 @@ def _call_fields(call: SemanticCall) -> dict[str, Any]:
         "merged": list(call.merge.sites) if call.merge is not None else [],
         "recall": call.pairs.recall if call.pairs is not None else None,
         "labels": call.pairs is not None and call.pairs.labels,
+        "truth": None if call.truth is None else call.truth.table,
+        "keys": call.pairs is not None and call.pairs.keys,
     }

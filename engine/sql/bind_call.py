@@ -15,6 +15,7 @@ from ..errors import BindError, Position
 from ..types import BOOLEAN, VARCHAR, SqlType, details_type
 from .catalog import Catalog
 from .common_options import common_options
+from .labels import check_labels
 from .locate import LocatedCall, position
 from .prompt_names import with_prompt
 from .tokens import Range, Text
@@ -33,7 +34,8 @@ class BoundCall:
     """A call without its place in a plan.
 
     ``dynamic`` lists the positions evaluated per row; positions beyond the located arguments are columns that only a
-    template names (``LLM_FILTER('{body} is rude')``). ``type`` is the result's.
+    template names (``LLM_FILTER('{body} is rude')``). ``type`` is the result's. ``labels`` names a table with right answers, which
+    are no part of what is asked.
     """
 
     located: LocatedCall
@@ -41,6 +43,7 @@ class BoundCall:
     dynamic: tuple[int, ...]
     type: SqlType
     options: Mapping[str, Any] = field(default_factory=dict)
+    labels: str | None = None
 
 
 BoundCalls = Mapping[int, BoundCall]
@@ -57,6 +60,7 @@ def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
     function = located.function
     _check_count(text, located)
     options = with_try(text, located, _options(text, located, catalog))
+    labels: str | None = options.pop("labels", None)
     capabilities = _capabilities(text, located, catalog, options)
     constants = tuple(
         _constant(text, argument, parameter, catalog)
@@ -75,11 +79,13 @@ def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
         result = function.returns(arguments, capabilities)
     except ValueError as error:
         raise BindError(_led(function, str(error)), _place_of_constants(text, located), function.sql_name) from None
+    if labels is not None:
+        check_labels(text, located, labels, result, catalog, details=options["on_error"] == "details")
     if options["on_error"] == "details":
         _check_details(text, located, result)
         result = details_type(result)
     dynamic = tuple(i for i, value in enumerate(arguments.constants) if value is DYNAMIC)
-    return BoundCall(located, arguments, dynamic, result, options)
+    return BoundCall(located, arguments, dynamic, result, options, labels)
 
 
 def template_columns(function: SemanticFunction, constants: tuple[Any, ...], texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,8 @@ from ...udfs.spec import Option, SemanticFunction
 
 MOST_ROWS = 100
 """In one prompt. Servers allow a schema no more properties."""
+_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)'
+_TABLE = re.compile(rf"{_NAME}(?:\.{_NAME}){{0,2}}")
 
 
 def _text(value: Any) -> str:
@@ -67,6 +70,16 @@ def _batch_rows(value: Any) -> int | str:
     return int(value)
 
 
+def _table(value: Any) -> str:
+    if isinstance(value, list | dict):
+        raise ValueError(
+            "takes the name of a table with right answers, such as 'gold'; what to choose from is an argument"
+        )
+    if not isinstance(value, str) or not _TABLE.fullmatch(value):
+        raise ValueError("takes the name of a table or view with right answers, such as 'gold' or 'main.gold'")
+    return value
+
+
 _ANY_OPTIONS = (
     Option("model", _text, "model to ask, by its name in SHOW MODELS"),
     Option(
@@ -89,6 +102,14 @@ _BATCH_ROWS = Option(
     _batch_rows,
     "rows that share a prompt (1 if not given), or 'auto', where a row has one answer: fewer tokens, other answers maybe",
 )
+LABELS = Option(
+    "labels",
+    _table,
+    "name of a table or view with right answers for some inputs (columns of the inputs' names, and `label`): what may answer is "
+    "then compared with these, not with the call's own model; they never stand in the result",
+)
+TAKE_LABELS = frozenset({"LLM_CLASSIFY", "LLM_COMPLETE", "LLM_EXTRACT", "LLM_FILTER", "LLM_SENTIMENT"})
+"""Whose answers may be of a kind that can be compared."""
 _ASKS_NOTHING = frozenset({"LLM_COUNT_TOKENS"})
 COMMON_OPTIONS = (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES, _BATCH_ROWS)
 """Options that functions have besides their own; :func:`common_options` says which."""
@@ -98,6 +119,7 @@ def common_options(function: SemanticFunction) -> tuple[Option, ...]:
     """The options of a function besides its own: only embedding needs no words, and a group is no example.
 
     Rows share a prompt where each is one short answer: a group is many rows already, and one that becomes many rows is long.
+    Labels need a plan, so that functions of plain DuckDB connections, which take :data:`COMMON_OPTIONS`, have none.
     """
     if function.model_kind == "embed":
         return _ANY_OPTIONS
@@ -105,4 +127,4 @@ def common_options(function: SemanticFunction) -> tuple[Option, ...]:
         return (*_ANY_OPTIONS, *_TEXT_OPTIONS)
     if function.to_many or function.sql_name in _ASKS_NOTHING:
         return (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES)
-    return COMMON_OPTIONS
+    return (*COMMON_OPTIONS, LABELS) if function.sql_name in TAKE_LABELS else COMMON_OPTIONS

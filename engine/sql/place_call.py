@@ -10,6 +10,7 @@ from ..types import needs_cast
 from .bind_call import BoundCall
 from .guards import Guard
 from .keys import key_of
+from .labels import truth_of
 from .names import stub
 from .scope import NotLiftableError
 from .splice import words
@@ -39,6 +40,7 @@ def place_call(binder: BlockBinder, bound: BoundCall, guards: tuple[Guard, ...])
         options=dict(bound.options),
         guard=guard.name if guard else None,
         output=output,
+        truth=truth_of(binder, bound, arguments),
     )
     binder.plan = Call(binder.plan, call)
     binder.done[located.whole.lo] = output

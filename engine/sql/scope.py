@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import duckdb
 import sqlglot
@@ -48,12 +49,18 @@ class Scope:
 def parse_ast(text: Text, block: Range) -> exp.Select:
     """sqlglot's tree of the block, for analysis only; offsets in it are relative to the block."""
     try:
-        tree = sqlglot.parse_one(text.source(block), dialect="duckdb")
+        tree = _parsed(text.source(block))
     except SqlglotError as error:
         raise NotLiftableError(f"sqlglot cannot parse the block: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, exp.Select):
         raise NotLiftableError("not a plain SELECT")
     return tree
+
+
+@lru_cache(maxsize=16)
+def _parsed(sql: str) -> exp.Expr:
+    """A tree that nobody changes: each block of a statement is looked at more than once."""
+    return sqlglot.parse_one(sql, dialect="duckdb")
 
 
 def references(text: Text, block: Range, tree: exp.Select, queries: Sequence[Range] = ()) -> list[Range]:

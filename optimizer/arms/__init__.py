@@ -19,7 +19,7 @@ def kinds() -> dict[str, Kind]:
     """Every kind by name.
 
     >>> sorted(kinds())
-    ['checked', 'models', 'reasoned', 'reduced', 'refined', 'rows_a_prompt', 'unanimous']
+    ['checked', 'code', 'models', 'reasoned', 'reduced', 'refined', 'rows_a_prompt', 'unanimous']
     """
     names = sorted(m.name for m in pkgutil.iter_modules(__path__))
     return {name: import_module(f"{__name__}.{name}").KIND for name in names}

@@ -7,7 +7,7 @@ learnt comes from a stated prior, and what cannot be told is ``None``, never a m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -28,18 +28,29 @@ from ...engine.plan.nodes import (
 )
 from ...engine.plan.render import Path
 from ..context import NoStatistics, Statistics
-from ..paths import answers, path
+from ..paths import path
 from .figure import Figure, dollars, duration, exactly, guess, joined, total
+from .reach import reached, together
+from .sampled import Flow, Prompts, SourceSample, mean_in, questions, times
+from .shares import SEMANTIC_SELECTIVITY, selectivity
 from .wall import StageTime, alone
 
-SEMANTIC_SELECTIVITY = 0.5
-RELATIONAL_SELECTIVITY = 0.2
-GUARD_SELECTIVITY = 0.5
-SOME_SHARE = 0.9
-"""A share of which nothing is known lies in the middle nine tenths of what is possible."""
 ROWS_PER_ROW = 4.0
-FEW_TIMES, TWICE, THUMB = 4.0, 2.0, 1.4
-"""Factors by which a stated guess may be wrong either way: of a length, of a number of rows, of characters in a token."""
+FEW_TIMES = 4.0
+"""Factor by which a stated guess of a length may be wrong either way."""
+A_MILLION = 1e6
+"""Tokens of which a price is told: the list takes whole ones."""
+__all__ = [
+    "SEMANTIC_SELECTIVITY",
+    "TOKENS_OUT",
+    "TOKENS_OUT_OTHER",
+    "Clock",
+    "NodeEstimate",
+    "Price",
+    "Service",
+    "estimate",
+]
+
 TOKENS_OUT = {"LLM_FILTER": 1.0, "LLM_CLASSIFY": 4.0, "LLM_SCORE": 3.0, "LLM_EMBED": 0.0, "LLM_SIMILARITY": 0.0}
 TOKENS_OUT_OTHER = 64.0
 ASK_NOBODY = frozenset({"LLM_COUNT_TOKENS"})
@@ -50,36 +61,6 @@ Service = Callable[[SemanticCall, float], Figure | None]
 """Seconds of one call of so many tokens; ``None``: nothing is known of the model's times."""
 Clock = Callable[[SemanticCall, Figure, Figure, Figure, float], StageTime]
 """The time of a call site by its calls, seconds of all, seconds of one, and tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSample:
-    """What the session measured of the relational part at the bottom of a path.
-
-    Parameters
-    ----------
-    rows : rows that leave it, with the number's source (``sample of 2,000 rows``, ``DuckDB estimate``, ``exact count``).
-    sampled : rows that the ratios below were measured on.
-    distinct : per call site, distinct non-NULL inputs per row (0..1).
-    tokens_in : per call site, mean tokens of a request; of several rows in one prompt, a row's share.
-    guarded : call sites of which the rows that their guard lets through were counted, in ``distinct``.
-    rows_a_call, tokens_a_call : per call site whose rows share prompts, how many do, and tokens that come once a prompt.
-    questions_a_row : per call site that ranks its rows, the most that it asks for one.
-    """
-
-    rows: Figure
-    sampled: int
-    distinct: Mapping[str, float] = field(default_factory=dict)
-    tokens_in: Mapping[str, float] = field(default_factory=dict)
-    rows_a_call: Mapping[str, float] = field(default_factory=dict)
-    tokens_a_call: Mapping[str, float] = field(default_factory=dict)
-    questions_a_row: Mapping[str, float] = field(default_factory=dict)
-    guarded: Collection[str] = ()
-
-    @property
-    def source(self) -> str:
-        """In words."""
-        return f"sample of {self.sampled:,} rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +98,6 @@ class NodeEstimate:
             parts.append((f"time≈{duration(self.seconds)}", self.seconds.source))
         sources = list(dict.fromkeys(s for _, source in parts for s in source.split("; ") if s))
         return (" ".join(p for p, _ in parts) + f" ({'; '.join(sources)})",) if sources else ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    """Rows leaving a node, and the sample at the bottom of its path."""
-
-    rows: Figure | None
-    sample: SourceSample | None
 
 
 def _no_price(model: str, tokens_in: float, tokens_out: float) -> float | None:
@@ -171,8 +144,9 @@ class _Walker:
     service: Service
     clock: Clock
     found: dict[Path, NodeEstimate] = field(default_factory=dict)
+    flows: dict[Path, Flow] = field(default_factory=dict)
 
-    def visit(self, plan: Plan, at: Path, demand: float | None) -> _Flow:
+    def visit(self, plan: Plan, at: Path, demand: float | None) -> Flow:
         """``demand``: rows after which the reader above stops (``None``: it reads all)."""
         match plan:
             case Source():
@@ -191,87 +165,129 @@ class _Walker:
             case Compute() | Keep() | Conjunction() | Condition():
                 flow = self.visit(plan.input, (*at, 0), demand)
                 node = NodeEstimate(flow.rows, flow.rows)
+                if isinstance(plan, Conjunction | Condition):
+                    self._decide(plan, at)
             case _:
                 assert_never(plan)
-        if at in self.samples:
-            flow = _Flow(self.samples[at].rows, self.samples[at])
-            node = replace(node, rows_out=flow.rows)
-        if demand is not None and flow.rows is not None and flow.rows.value > demand:
-            flow = _Flow(exactly(demand, joined(flow.rows.source, "stops at LIMIT")), flow.sample)
-            node = replace(node, rows_out=flow.rows)
-        self.found[at] = node
+        self.found[at], self.flows[at] = node, flow = self._measured(at, node, flow, demand)
         return flow
 
-    def _source(self, plan: Source, at: Path) -> tuple[_Flow, NodeEstimate]:
+    def _measured(self, at: Path, node: NodeEstimate, flow: Flow, demand: float | None) -> tuple[NodeEstimate, Flow]:
+        """A node by what was measured of it, and as far as it is read."""
+        if at in self.samples:
+            flow = Flow(self.samples[at].rows, self.samples[at])
+            node = replace(node, rows_out=self.samples[at].whole or flow.rows)
+        if demand is not None and flow.rows is not None and flow.rows.value > demand:
+            flow = Flow(exactly(demand, joined(flow.rows.source, "stops at LIMIT")), flow.sample)
+            node = replace(node, rows_out=flow.rows)
+        return node, flow
+
+    def _decide(self, plan: Conjunction | Condition, at: Path) -> None:
+        """Calls below, each about as many rows as the cheapest order leaves it, and not as the text would."""
+        one = together(plan)
+        base = None if one is None else self.flows.get((*at, *[0] * _depth(plan, one.base)))
+        if one is None or base is None or base.rows is None:
+            return
+        costs, places = self._costs(one.calls, base.sample), _places(plan, at)
+        known = base.sample.known.get(plan.condition.sql) if base.sample and isinstance(plan, Condition) else None
+        shares = reached(one, plan, costs, self.statistics, base.rows.value, known)
+        for call, share in zip(one.calls, shares, strict=True):
+            few = Flow(base.rows.times(share), base.sample)
+            self.found[places[call.output.name]] = self._call(Call(one.base, call), few)
+
+    def _costs(self, calls: Sequence[SemanticCall], sample: SourceSample | None) -> list[float]:
+        """Of a question, by call: in money where the price of every one is known, else in tokens."""
+        sizes = []
+        for call in calls:
+            learnt, written = (
+                self.statistics.tokens_in(call),
+                self.statistics.tokens_out(call) or _tokens_out_prior(call),
+            )
+            guessed = 1.0 if sample is None else sample.tokens_in.get(call.site, 1.0)
+            sizes.append((guessed if learnt is None else learnt.value, written.value))
+        usd = [
+            self.price(str(call.options.get("model", "")), read * A_MILLION, written * A_MILLION)
+            for call, (read, written) in zip(calls, sizes, strict=True)
+        ]
+        known = [each for each in usd if each]
+        return known if len(known) == len(usd) else [read + written for read, written in sizes]
+
+    def _source(self, plan: Source, at: Path) -> tuple[Flow, NodeEstimate]:
         for index, item in enumerate(plan.inputs):
             self.visit(item.plan, (*at, index), None)
         limit = None if plan.limit is None else exactly(float(plan.limit), "LIMIT")
-        return _Flow(limit, None), NodeEstimate(None, limit)
+        return Flow(limit, None), NodeEstimate(None, limit)
 
-    def _relation(self, plan: Relation, at: Path) -> tuple[_Flow, NodeEstimate]:
+    def _relation(self, plan: Relation, at: Path) -> tuple[Flow, NodeEstimate]:
         flows = [self.visit(item.plan, (*at, index), None) for index, item in enumerate(plan.inputs)]
         rows = flows[0].rows if len(flows) == 1 else None
         out = _at_most(rows, plan.limit) if plan.rowwise else None
-        return _Flow(out, None), NodeEstimate(rows, out)
+        return Flow(out, None), NodeEstimate(rows, out)
 
-    def _filter(self, plan: Filter, at: Path, demand: float | None) -> tuple[_Flow, NodeEstimate]:
-        share = self._selectivity(plan)
+    def _filter(self, plan: Filter, at: Path, demand: float | None) -> tuple[Flow, NodeEstimate]:
+        share = selectivity(plan, self.statistics)
         below = self.visit(plan.input, (*at, 0), None if demand is None else demand / max(share.value, 1e-6))
-        out = _times(below.rows, share)
-        return _Flow(out, below.sample), NodeEstimate(below.rows, out)
+        out = times(below.rows, share)
+        return Flow(out, below.sample), NodeEstimate(below.rows, out)
 
-    def _unnest(self, plan: Unnest, at: Path, demand: float | None) -> tuple[_Flow, NodeEstimate]:
+    def _unnest(self, plan: Unnest, at: Path, demand: float | None) -> tuple[Flow, NodeEstimate]:
         """What the sample measured is not known of the rows above."""
         below = self.visit(plan.input, (*at, 0), None if demand is None else demand / ROWS_PER_ROW)
-        out = _times(below.rows, guess(ROWS_PER_ROW, f"prior: {ROWS_PER_ROW:g} rows of one", FEW_TIMES))
-        return _Flow(out, None), NodeEstimate(below.rows, out)
+        out = times(below.rows, guess(ROWS_PER_ROW, f"prior: {ROWS_PER_ROW:g} rows of one", FEW_TIMES))
+        return Flow(out, None), NodeEstimate(below.rows, out)
 
-    def _cut(self, plan: Demand | Sort, at: Path, demand: float | None) -> tuple[_Flow, NodeEstimate]:
+    def _cut(self, plan: Demand | Sort, at: Path, demand: float | None) -> tuple[Flow, NodeEstimate]:
         """A Sort has to see all rows before its first; a Demand stops what is below it."""
         own = float(plan.rows) if isinstance(plan, Demand) else None
         wanted = own if demand is None or own is None else min(own, demand)
         below = self.visit(plan.input, (*at, 0), wanted)
         out = _at_most(below.rows, plan.rows if isinstance(plan, Demand) else plan.limit)
-        return _Flow(out, below.sample), NodeEstimate(below.rows, out)
+        return Flow(out, below.sample), NodeEstimate(below.rows, out)
 
-    def _selectivity(self, plan: Filter) -> Figure:
-        made = {n.call.output.name: n.call for n in path(plan.input) if isinstance(n, Call)}
-        read = [made[name] for name in sorted(plan.predicate.uses & made.keys())]
-        if len(read) == 1 and plan.predicate.sql == read[0].output.name:
-            learnt = self.statistics.selectivity(read[0], _feeds(plan, read[0]))
-            if learnt is not None:
-                return learnt
-        semantic = bool(plan.predicate.uses & answers(plan.input))
-        prior = SEMANTIC_SELECTIVITY if semantic else RELATIONAL_SELECTIVITY
-        return _some_share(prior, f"prior: selectivity {prior:g}")
-
-    def _call(self, plan: Call, below: _Flow) -> NodeEstimate:
+    def _call(self, plan: Call, below: Flow) -> NodeEstimate:
         call, sample = plan.call, below.sample
         if call.function in ASK_NOBODY:
             nothing = exactly(0.0, "asks no model")
             return NodeEstimate(below.rows, below.rows, nothing, nothing, nothing, nothing)
-        asked = _ranked(_asked(plan, below), call, sample)
+        asked = questions(plan, below)
         calls = self._calls(call, asked, sample)
-        mean_in = self.statistics.tokens_in(call) or _mean_in(call, asked, calls, sample)
-        mean_out = self.statistics.tokens_out(call) or _tokens_out_prior(call)
-        tokens_in, tokens_out = _times(asked, mean_in), _times(asked, mean_out)
-        time = self._time(call, calls, tokens_in, tokens_out)
-        return NodeEstimate(
-            below.rows,
-            below.rows,
-            calls,
-            tokens_in,
-            tokens_out,
-            self._money(call, asked, mean_in, mean_out),
-            None if time is None else alone(time),
-            time,
+        read = self.statistics.tokens_in(call) or mean_in(call, asked, calls, sample)
+        written = self.statistics.tokens_out(call) or _tokens_out_prior(call)
+        tokens_in, tokens_out = times(asked, read), times(asked, written)
+        time, money = self._time(call, calls, tokens_in, tokens_out), self._money(call, asked, read, written)
+        seconds = None if time is None else alone(time)
+        node = NodeEstimate(below.rows, below.rows, calls, tokens_in, tokens_out, money, seconds, time)
+        join = None if sample is None else sample.joins.get(call.site)
+        return (
+            node if join is None or not join.beside.calls.value else self._with_prompts(call, node, join.beside, sample)
         )
+
+    def _with_prompts(
+        self, call: SemanticCall, node: NodeEstimate, many: Prompts, sample: SourceSample | None
+    ) -> NodeEstimate:
+        """And prompts about many rows; what a server counts for a row alone tells how long its tokens are."""
+        if node.calls is None or node.tokens_in is None or node.tokens_out is None:
+            return node
+        learnt, guessed = self.statistics.tokens_in(call), sample.tokens_in.get(call.site) if sample else None
+        longer = learnt.value / guessed if learnt is not None and guessed else 1.0
+        read, written = many.tokens_in.scaled(longer), many.tokens_out.scaled(longer)
+        usd, time = self.price(str(call.options.get("model", "")), read.value, written.value), node.time
+        money = None if usd is None or node.money is None else node.money.plus(_as(read, usd))
+        calls = node.calls.plus(many.calls)
+        tokens_in, tokens_out = node.tokens_in.plus(read), node.tokens_out.plus(written)
+        if time is not None:
+            a_prompt = self.service(call, (read.value + written.value) / many.calls.value) or time.a_call
+            work = time.work.plus(many.calls.times(a_prompt))
+            a_call = work.scaled(1 / calls.value)
+            time = self.clock(call, calls, work, a_call, tokens_in.value + tokens_out.value)
+        seconds = None if time is None else alone(time)
+        return NodeEstimate(node.rows_in, node.rows_out, calls, tokens_in, tokens_out, money, seconds, time)
 
     def _calls(self, call: SemanticCall, asked: Figure | None, sample: SourceSample | None) -> Figure | None:
         """Prompts for so many questions."""
         learnt = self.statistics.calls(call)
         if learnt is not None and learnt.value != 1:
-            return _times(asked, learnt)
+            return times(asked, learnt)
         given = call.options.get("batch_rows")
         rows = sample.rows_a_call.get(call.site) if sample is not None else given if isinstance(given, int) else None
         if asked is None or rows is None:
@@ -306,56 +322,20 @@ class _Walker:
         return None if a_call is None else self.clock(call, calls, calls.times(a_call), a_call, each)
 
 
-def _asked(plan: Call, below: _Flow) -> Figure | None:
-    call, rows = plan.call, below.rows
-    if call.guard is not None and (below.sample is None or call.site not in below.sample.guarded):
-        rows = _times(rows, _some_share(GUARD_SELECTIVITY, f"prior: guard {GUARD_SELECTIVITY:g}"))
-    if not call.arguments and call.distinct:
-        return None if rows is None else exactly(min(1.0, rows.value), rows.source)
-    ratio = None if below.sample is None else below.sample.distinct.get(call.site)
-    if call.distinct and ratio is not None and below.sample is not None:
-        whole = below.rows is not None and below.sample.sampled >= below.rows.value
-        # Repeats that a sample has not met yet may come; more inputs than rows cannot.
-        return _times(rows, exactly(ratio, below.sample.source) if whole else _as_seen(ratio, below.sample.source))
-    return rows
-
-
-def _ranked(asked: Figure | None, call: SemanticCall, sample: SourceSample | None) -> Figure | None:
-    most = sample.questions_a_row.get(call.site) if sample is not None else None
-    return asked if most is None else _times(asked, exactly(most, f"at most, by {call.options['ranking']}"))
-
-
-def _as_seen(ratio: float, source: str) -> Figure:
-    return Figure(ratio, source, ratio / TWICE, min(1.0, ratio * TWICE))
-
-
-def _mean_in(
-    call: SemanticCall, asked: Figure | None, calls: Figure | None, sample: SourceSample | None
-) -> Figure | None:
-    """Tokens for one input, by how long its text is, with its share of what comes once a prompt."""
-    mean = None if sample is None else sample.tokens_in.get(call.site)
-    if mean is None or sample is None or asked is None or calls is None:
-        return None
-    once = calls.value * sample.tokens_a_call.get(call.site, 0.0) / asked.value if asked.value else 0.0
-    return guess(mean + once, sample.source, THUMB)
-
-
 def _tokens_out_prior(call: SemanticCall) -> Figure:
     mean = TOKENS_OUT.get(call.function, TOKENS_OUT_OTHER)
     return guess(mean, f"prior: {mean:g} tokens an answer", FEW_TIMES)
 
 
-def _some_share(prior: float, source: str) -> Figure:
-    return Figure(prior, source, (1 - SOME_SHARE) / 2, (1 + SOME_SHARE) / 2)
+def _depth(plan: Plan, base: Plan) -> int:
+    """How far below."""
+    return next(depth for depth, node in enumerate(path(plan)) if node is base)
 
 
-def _feeds(plan: Filter, call: SemanticCall) -> Plan | None:
-    """What is below the call that a filter reads."""
-    return next((n.input for n in path(plan.input) if isinstance(n, Call) and n.call is call), None)
-
-
-def _times(number: Figure | None, factor: Figure | None) -> Figure | None:
-    return None if number is None or factor is None else number.times(factor)
+def _places(plan: Plan, at: Path) -> dict[str, Path]:
+    """Where the calls of a path stand, by the names of their answers."""
+    nodes = enumerate(path(plan))
+    return {node.call.output.name: (*at, *[0] * depth) for depth, node in nodes if isinstance(node, Call)}
 
 
 def _as(figure: Figure, value: float) -> Figure:

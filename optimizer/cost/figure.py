@@ -57,6 +57,16 @@ class Figure:
         high = self.high * other.high if math.isinf(up) else value * math.exp(up)
         return Figure(value, source, low, high)
 
+    def plus(self, other: Figure) -> Figure:
+        """And a number that is large where this one is.
+
+        >>> Figure(10.0, "a", 7.0, 14.0).plus(Figure(10.0, "b", 6.0, 13.0))
+        Figure(value=20.0, source='a; b', low=13.0, high=27.0)
+        """
+        low = None if self.low is None or other.low is None else self.low + other.low
+        high = None if self.high is None or other.high is None else self.high + other.high
+        return Figure(self.value + other.value, joined(self.source, other.source), low, high)
+
     def scaled(self, factor: float, source: str = "") -> Figure:
         """Times a number that is known."""
         low, high = (None if end is None else end * factor for end in (self.low, self.high))

@@ -8,6 +8,7 @@ from ...engine.plan.nodes import Arm, Arms, Call, Plan, SemanticCall
 from ...engine.plan.walk import transform_up, walk
 from ...engine.types import parse_type
 from ...udfs.functions import functions
+from ..allowance import allowance
 from ..arms import kinds
 from ..context import Context
 from ..rule import Rule
@@ -31,9 +32,7 @@ def arms(plan: Plan, context: Context) -> Plan | None:
     if not armed:
         return None
     objective = context.policy.objective
-    # What joins may lose is gone.
-    lost = sum(1.0 - c.pairs.recall for c in _calls(plan) if c.pairs is not None)
-    loss = 1.0 - (context.policy.min_quality or 1.0) - lost
+    loss = allowance(plan, context)
 
     def visit(node: Plan) -> Plan | None:
         if not isinstance(node, Call) or node.call.output.name not in armed or node.call.arms is not None:

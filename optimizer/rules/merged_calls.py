@@ -14,6 +14,7 @@ from ...udfs.functions import functions
 from ...udfs.models.base import Capabilities, Generate
 from ...udfs.prompts.merged import merged
 from ...udfs.spec import DYNAMIC, Arguments
+from ..allowance import allowance
 from ..arms import kinds
 from ..context import Context
 from ..cost.estimate import SEMANTIC_SELECTIVITY, TOKENS_OUT, TOKENS_OUT_OTHER
@@ -53,8 +54,11 @@ def merged_calls(plan: Plan, context: Context) -> Plan | None:
         return None
     in_groups = {site.call.output.name for group in groups for site in group}
     alone = [c.call for c in calls(plan) if c.call.arms is not None and c.call.output.name not in in_groups]
+    loss = allowance(plan, context)
     sites = len(groups) + len(alone)  # a group decides once, and shares what may be lost as one call does
-    merges = {name: merge for group in groups for merge in [_merge(group, sites, context)] for name in merge.sites}
+    merges = {
+        name: merge for group in groups for merge in [_merge(group, sites, loss, context)] for name in merge.sites
+    }
 
     def visit(node: Plan) -> Plan | None:
         if not isinstance(node, Call):
@@ -157,7 +161,7 @@ def _request(call: SemanticCall) -> Generate | None:
     function = functions().get(call.function)
     if function is None or function.sql_name not in FUNCTIONS or not comparable(function, parse_type(call.output.type)):
         return None
-    special = (call.top_k, call.pairs, call.merge, call.options.get("examples"))
+    special = (call.top_k, call.pairs, call.merge, call.truth, call.options.get("examples"))
     if any(value is not None for value in special) or call.options.get("batch_rows", 1) != 1 or not call.arguments:
         return None
     names = [function.parameters[min(place, len(function.parameters) - 1)].name for place in range(len(call.constants))]
@@ -212,9 +216,7 @@ def _tokens(text: str) -> float:
     return len(text) / CHARACTERS_A_TOKEN
 
 
-def _merge(group: Sequence[_Site], sites: int, context: Context) -> Merge:
-    known = [site.call.arms for site in group if site.call.arms is not None]
-    loss = known[0].loss if known else 1.0 - (context.policy.min_quality or 1.0)
+def _merge(group: Sequence[_Site], sites: int, loss: float, context: Context) -> Merge:
     own = str(group[0].call.options["model"])
     models = (own, *(name for name in context.candidates if name.casefold() != own.casefold()))
     one = [Arm(f"{name}, {ONE_PROMPT}", {"model": name}) for name in models]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from ...engine.plan.nodes import Call, Compute, Demand, Filter, Keep, Pairs, Plan, SemanticCall, Source, Unnest
+from ...engine.plan.nodes import Call, Compute, Demand, Filter, Keep, Plan, SemanticCall, Source, Unnest
+from ...engine.plan.pairs import Pairs
 from ...engine.plan.walk import calls, transform_up, walk
 from ..context import Context
 from ..expressions import tokens
@@ -64,7 +65,8 @@ def _with_call(node: Plan, call: SemanticCall) -> Plan:
 def _plain(call: SemanticCall, context: Context) -> bool:
     """Whether an answer of a pair is its own, and FALSE like any other."""
     on_error = call.options.get("on_error") or context.settings.llm_on_error
-    return call.function == "LLM_FILTER" and call.arms is None and on_error == "null"
+    judged_by_itself = call.arms is None and call.truth is None  # its recall is of its own matches, not of the user's
+    return call.function == "LLM_FILTER" and judged_by_itself and on_error == "null"
 
 
 def _sides(node: Call) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

@@ -5,27 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...engine.types import SqlType
+from ...engine.types import EXACT_KINDS, SqlType
 from ...udfs.spec import SemanticFunction
 
 TOLERANCE = 1e-6
-_KINDS = frozenset(
-    (
-        "boolean",
-        "tinyint",
-        "smallint",
-        "integer",
-        "bigint",
-        "hugeint",
-        "decimal",
-        "date",
-        "time",
-        "timestamp",
-        "enum",
-        "struct",
-        "list",
-    )
-)
 
 
 def comparable(function: SemanticFunction, answers: SqlType) -> bool:
@@ -38,7 +21,7 @@ def comparable(function: SemanticFunction, answers: SqlType) -> bool:
     >>> comparable(functions()["LLM_TRANSLATE"], parse_type("VARCHAR"))
     False
     """
-    return function.kind == "scalar" and (function.closed_answers or answers.kind in _KINDS)
+    return function.kind == "scalar" and (function.closed_answers or answers.kind in EXACT_KINDS)
 
 
 def agreement(mine: Any, reference: Any) -> float:

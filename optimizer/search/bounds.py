@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 STAKES = np.array([0.35, 0.65, 0.92])
 """Shares of what may be staked without ruin: the larger win soonest against arms that nearly always agree."""
@@ -128,10 +131,16 @@ class Proof:
         """Whether as small a loss is proved as is :attr:`enough` by now."""
         return self._proved <= self.enough
 
-    def share(self, loss: float) -> float:
-        """How much of the way to its proof is done, 0 to 1."""
+    def to_go(self, losses: Floats, true: Floats) -> Floats:
+        """About how many more rows prove each of some losses, for each that may be true; infinite where none do."""
+        return np.stack([self._rows_to_go(float(loss), true) for loss in losses])
+
+    def _rows_to_go(self, loss: float, true: Floats) -> Floats:
         at = int(np.argmin(np.abs(self._losses - loss)))
-        return min(1.0, max(0.0, float(np.logaddexp.reduce(self._wealth[at])) / -math.log(self.delta)))
+        done = min(1.0, max(0.0, float(np.logaddexp.reduce(self._wealth[at])) / -math.log(self.delta)))
+        if done >= 1.0 or self._proved <= loss:
+            return np.zeros(len(true))
+        return (1.0 - done) * bets_to_win(loss, self.delta, true)
 
 
 @lru_cache(maxsize=20_000)
@@ -148,3 +157,8 @@ def rows_to_win(least: float, delta: float, mean: float) -> float:
     stake = min(float(STAKES[-1]), max(float(STAKES[0]), (mean - least) / (1 - least)))
     growth = mean * math.log1p(stake / least - stake) + (1 - mean) * math.log1p(-stake)
     return (math.log(1 / delta) - math.log(float(WEIGHTS[-1]))) / growth if growth > 0 else math.inf
+
+
+def bets_to_win(loss: float, delta: float, true: Floats) -> Floats:
+    """:func:`rows_to_win`, for each of some true losses."""
+    return np.array([rows_to_win(1 - loss, delta, 1 - float(each)) for each in true])

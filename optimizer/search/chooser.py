@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from .agreement import agreement
 from .bounds import Bet, Proof
-from .prospects import Prospects
+from .chance import chance
+from .prospects import Prospects, horizon_of
+from .serving import Follows, Steady
 from .tally import NOTHING, Earlier, Tally
 
 Phase = Literal["profile", "serve", "audit"]
@@ -19,13 +21,13 @@ MOST_WAVE = 256
 MOST_CERTIFIED = 3
 AUDIT_SHARE = 0.02
 EXPLORE_SHARE = 0.05
-PAYS_SHARE = 0.25
+PAYS_SHARE = 1.0
 DELTA = 0.05
 LEAST_POSITIVES = 3
 HOPELESS = 0.02
 LOOK_AGAIN = 64
 SMALL = 1.5
-LATER = 1.5
+LATER = 1.2
 SOON = 0.5
 TOO_DEAR = "a proof would cost more than it saves"
 _MAY_RETURN = ("", TOO_DEAR)
@@ -70,11 +72,13 @@ class Chooser:
     rows : how many are expected by now; ``None``: nobody knows. boolean : answers are TRUE or not, and TRUE keeps the row.
     compares : nothing is to be decided: every row is for all arms.
     same : how far an answer agrees with the reference's. also : what else an arm has to meet before it serves.
+    whole : an answer agrees or does not, never in part, so that proofs may be exact.
     explore : what comparing may cost, as a share of what the reference alone would.
     levels : losses that may be proved; quarters of the room if there are none. offers : told what each of them would save.
     spare : what the site should lose, as it is best for all, and what that saves: if it took more, rows may prove less.
     kept_room, kept_took : the same as ``room`` and ``took`` for 1 − F1 of the rows that are kept; ``None``: as ``room``.
     earlier : by arm, what earlier runs found. It selects, and its proof stands, unless the first wave is a surprise.
+    follows : who follows what arms really cost, and says which of those that have proved themselves serves.
     """
 
     arms: int
@@ -86,6 +90,7 @@ class Chooser:
     boolean: bool = False
     compares: bool = False
     same: Callable[[Any, Any], float] = agreement
+    whole: bool = False
     also: Callable[[int], bool] = lambda _: True
     explore: float = EXPLORE_SHARE
     levels: Sequence[float] = ()
@@ -94,6 +99,7 @@ class Chooser:
     kept_room: Callable[[], float] | None = None
     kept_took: Callable[[float], None] = lambda _: None
     earlier: Mapping[int, Earlier] = field(default_factory=dict)
+    follows: Follows = field(default_factory=Steady)
     delta: float = DELTA
     seed: int = 42
     serving: int | None = None
@@ -112,6 +118,7 @@ class Chooser:
     _selected: int = 0
     _instead: float = 0.0
     _stands: bool = False
+    _lost: float = 0.0
 
     def __post_init__(self) -> None:
         self.asked = [0] * self.arms
@@ -158,7 +165,10 @@ class Chooser:
         if self._waits:
             return self._serving(0)
         if self.serving is not None:
-            return self._serving(self.serving)
+            arm = self.follows.who(self.seen, self.serving, self.proven)
+            if arm is not None and arm != self.serving:
+                self._settle(arm)
+            return None if arm is None else self._serving(arm)
         if not self._left_in_wave:
             return None
         self._left_in_wave -= 1
@@ -171,7 +181,7 @@ class Chooser:
         coming = 2.0 * self.seen if expected is None else max(expected, float(self.seen))
         prospects = self._prospects((), 0)
         most = min(
-            (prospects.to_go(self.tallies[arm], self.levels[-1], 0.0) for arm in self._living()), default=math.inf
+            (prospects.rows(self.tallies[arm], self.levels[-1], 0.0) for arm in self._living()), default=math.inf
         )
         return coming < FIRST_WAVE + SMALL * most
 
@@ -180,12 +190,14 @@ class Chooser:
 
     def _serving(self, arm: int) -> Assignment:
         # By the row's number alone: a rerun that knows more audits no rows that this one does not.
-        if arm and _chance(self.seed, self.seen) < AUDIT_SHARE:
+        if arm and chance(self.seed, self.seen) < AUDIT_SHARE:
             return self._assigned((0, arm), 0, "audit")
         return self._assigned((arm,), arm, "serve")
 
     def _assigned(self, arms: tuple[int, ...], serve: int, phase: Phase) -> Assignment:
         self.seen += 1
+        self._lost += self._loss(serve) if serve else 0.0
+        self.follows.begun(self.seen)
         for arm in arms:
             self.asked[arm] += 1
         return Assignment(self.seen, arms, serve, phase)
@@ -237,7 +249,6 @@ class Chooser:
         for arm in self._living():
             self.tallies[arm].why = self._against(arm, costs)
         self._offer(costs)
-        self._look()
         best = self._best(costs)
         if self._stands and not best:
             self._start_anew()
@@ -291,28 +302,28 @@ class Chooser:
         return 1.0 if proof is None else proof.loss
 
     def _offer(self, costs: Sequence[float]) -> None:
-        prospects, living = self._prospects(costs, 0), self._living()
-        saves = [[prospects.saves(arm, self.tallies[arm], level, 0) for arm in living] for level in self.levels]
-        self.offers([max([0.0, *each]) for each in saves])
+        living = {arm: self.tallies[arm] for arm in self._living()}
+        self.offers(self._prospects(costs, 0).offer(living, self.levels))
 
     def _prospects(self, costs: Sequence[float], best: int) -> Prospects:
-        return Prospects(costs, self._left(), best, self._next_delta(), self._kept_room() if self.boolean else None)
+        kept_room = self._kept_room() if self.boolean else None
+        horizon = horizon_of(None if self.rows() is None else self._left()) if self.whole else None
+        return Prospects(costs, self._left(), best, self._next_delta(), kept_room, horizon)
 
     def _kept_room(self) -> float:
         return self._room if self.kept_room is None else self.kept_room()
 
     def _next_delta(self) -> float:
-        """Of the next arm that is selected: the first get a quarter each, those after them halves of what is left."""
-        return self.delta * (1 / (MOST_CERTIFIED + 1) if self._selected < MOST_CERTIFIED else 0.5 ** (self._selected))
+        """Of the next arm that is selected: half of what is left."""
+        return self.delta * 0.5 ** (self._selected + 1)
 
     def _judge(self, arm: int) -> None:
         """From now on rows prove: those that selected the arm do not count."""
         tally = self.tallies[arm]
-        if tally.certified is not None:
-            return
-        tally.certified = Proof(self.levels, self._next_delta())
-        tally.certified.enough = self._room + 1e-12
-        self._selected += 1
+        if tally.certified is None:
+            tally.certified = self._prospects((), 0).proof(self.levels)
+            tally.certified.enough = self._room + 1e-12
+            self._selected += 1
 
     def _against(self, arm: int, costs: Sequence[float]) -> str:
         tally = self.tallies[arm]
@@ -330,6 +341,7 @@ class Chooser:
     def _reopen(self) -> None:
         """Other sites may have left room since, or need some: arms that were not worth a proof may be now."""
         self._again = max(self.seen + LOOK_AGAIN, int(self.seen * LATER))
+        self._take()
         self._look()
         costs = self.costs()
         if self._stands and self.serving:
@@ -337,7 +349,6 @@ class Chooser:
         for arm in self._living():
             self.tallies[arm].why = ""
         self._offer(costs)
-        self._look()
         best = self._best(costs)
         if wave := self._next_wave(best, costs):
             self.serving, self._left_in_wave = None, wave
@@ -346,8 +357,13 @@ class Chooser:
         else:
             self._leave(best)
 
+    def proven(self) -> list[int]:
+        """Who may serve: the reference, and arms that lose no more than there is room for by now."""
+        self._look()
+        return [0, *filter(self._eligible, self.tallies)]
+
     def _best(self, costs: Sequence[float]) -> int:
-        return min([0, *filter(self._eligible, self.tallies)], key=lambda arm: costs[arm])
+        return self.follows.best(self.seen, self.serving, self.proven(), costs)
 
     def _left(self) -> float:
         """Rows to come. Of a stream whose length nobody knows: as many again as have been."""
@@ -375,14 +391,10 @@ class Chooser:
         self._leave(arm)
         proof = self.tallies[arm].certified if arm else None
         self._audit = Bet(1.0 - proof.loss, self.delta, above=False) if proof else None
-        self.took(proof.loss if proof else 0.0)
+        self._take()
         if self.boolean:
             self.kept_took(self.tallies[arm].lost_f1 if arm else 0.0)
 
-
-def _chance(seed: int, number: int) -> float:
-    """Between 0 and 1, as if by chance: a row's number, mixed (the finalizer of MurmurHash3, in public use)."""
-    mixed = (number * 0x9E3779B1 + seed * 0x85EBCA77) & 0xFFFFFFFF
-    for factor, shift in ((0x85EBCA6B, 16), (0xC2B2AE35, 13)):
-        mixed = (mixed ^ mixed >> shift) * factor & 0xFFFFFFFF
-    return (mixed ^ mixed >> 16) / 2**32
+    def _take(self) -> None:
+        """Rows that are answered may have lost what they may have lost, whoever serves from now on, and however many come."""
+        self.took(max(self._loss(self.serving) if self.serving else 0.0, self._lost / max(1, self.seen)))

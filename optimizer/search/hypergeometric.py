@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+_TABLE = 16
+"""Factorials are tabled up to a power of two, this one at least."""
+
 
 def count_interval(found: int, drawn: int, size: int, delta: float) -> tuple[int, int]:
     """The counts that are not refuted by ``found`` rows in ``drawn`` of ``size``, ``delta / 2`` on each side.
@@ -44,6 +47,16 @@ def _at_least(found: int, drawn: int, count: int, size: int) -> float:
     ways = logs[count] - logs[x] - logs[count - x] + logs[rest] - logs[drawn - x] - logs[rest - drawn + x]
     every = logs[size] - logs[drawn] - logs[size - drawn]
     return math.fsum(np.exp(ways - every))
+
+
+def log_ways(size: Any, chosen: Any) -> Any:
+    """The logarithm of the number of ways to choose so many; of whole arrays, element by element.
+
+    >>> round(float(np.exp(log_ways(np.int64(10), np.int64(3)))))
+    120
+    """
+    logs = _log_factorials(1 << max(_TABLE, int(np.max(size, initial=1)).bit_length()))
+    return logs[size] - logs[chosen] - logs[size - chosen]
 
 
 @lru_cache(maxsize=4)

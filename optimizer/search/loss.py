@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import add
 
-PARTS = 20
-"""Losses are given out in twentieths of the total."""
+PARTS = 40
+"""Losses are given out in fortieths of the total, and a proof is rounded up to the next."""
 
 
 @dataclass(slots=True)
@@ -91,9 +92,10 @@ class LossBudget:
         if site not in self._offers or not taken:
             return self.total, 0.0
         rest, mine = [saved for name, saved in self._offers.items() if name != site], self._offers[site]
-        parts, held = _share(PARTS, mine, rest), math.ceil(taken / self.total * PARTS - 1e-9)
-        now = _saves(mine, held) + _most(rest, PARTS - held)
-        return self.total / PARTS * parts, max(0.0, _saves(mine, parts) + _most(rest, PARTS - parts) - now)
+        parts, held = _share(PARTS, mine, rest), math.ceil(min(1.0, taken / self.total) * PARTS - 1e-9)
+        most = _most(rest)
+        now = _saves(mine, held) + most[PARTS - held]
+        return self.total / PARTS * parts, max(0.0, _saves(mine, parts) + most[PARTS - parts] - now)
 
     def take(self, site: str, loss: float) -> None:
         """A site has decided for an arm that may lose so much."""
@@ -102,15 +104,17 @@ class LossBudget:
 
 def _share(parts: int, mine: Sequence[float], others: Sequence[Sequence[float]]) -> int:
     """Parts for one of several, so that all save most; parts that save nobody anything are its, too."""
-    return max(range(parts + 1), key=lambda its: (_saves(mine, its) + _most(others, parts - its), its))
+    most = _most(others)
+    return max(range(parts + 1), key=lambda its: (_saves(mine, its) + most[parts - its], its))
 
 
-def _most(offers: Sequence[Sequence[float]], parts: int) -> float:
-    """What sites save at most with so many parts."""
-    best = [0.0] * (parts + 1)
+def _most(offers: Sequence[Sequence[float]]) -> list[float]:
+    """What sites save at most, by how many parts they have together."""
+    most = [0.0] * (PARTS + 1)
     for saved in offers:
-        best = [max(best[all_ - its] + _saves(saved, its) for its in range(all_ + 1)) for all_ in range(parts + 1)]
-    return best[parts]
+        each = [_saves(saved, its) for its in range(PARTS + 1)]
+        most = [max(map(add, most[: all_ + 1], each[all_::-1])) for all_ in range(PARTS + 1)]
+    return most
 
 
 def _saves(saved: Sequence[float], parts: int) -> float:

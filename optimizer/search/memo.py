@@ -8,17 +8,17 @@ Cascades (G. Graefe, 1995) with frontiers in the place of winners, as in Abacus 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
-from operator import itemgetter
 
-from .point import Costs, Point, Step, undominated
+import numpy as np
+
+from .point import Costs, Floats, Point, Step, cheapest_first
 
 MOST_SITES = 12
 SLACK, SLACK_FROM, MOST_SLACK = 0.005, 64, 0.05
-"""Of more ways than this, those are forgotten that are within half a percent of another; of a hundred times as many, within five:
-the more there are, the closer they lie, and a plan has to be found in 50 ms."""
+"""Of more ways than this, those are forgotten that are within half a percent of another; the more there are, the closer they lie,
+and the more are forgotten. A whole plan that is forgotten has another within ``MOST_SLACK``: a plan has to be found in 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,31 @@ def _independent(site: Site, done: frozenset[str]) -> float:
     return site.keeps
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """All ways to have done some calls that are worth having, the cheapest first.
+
+    Parameters
+    ----------
+    rows : that are left. costs : money, seconds and loss of each way. found : its place among all that were looked at, which
+        are those of ``parts``, one behind the other: the label of the last call, its arms, and how many ways there are of it.
+    """
+
+    rows: float
+    costs: Floats
+    found: Sequence[int] = (0,)
+    parts: Sequence[tuple[str, Sequence[ArmCost], int]] = ()
+
+    def last(self, place: int) -> tuple[Step, int]:
+        """The last call of a way, and the place of the way before it."""
+        at = self.found[place]
+        for label, arms, ways in self.parts:
+            if at < ways:
+                return Step(label, arms[at % len(arms)].name), at // len(arms)
+            at -= ways
+        raise AssertionError(place)
+
+
 @dataclass(slots=True)
 class Memo:
     """The search for one stream.
@@ -76,8 +101,8 @@ class Memo:
     sites: Sequence[Site]
     rows: float
     keeps: Keeps = _independent
-    _groups: dict[frozenset[str], tuple[Point, ...]] = field(default_factory=dict)
-    _rows: dict[frozenset[str], float] = field(default_factory=dict)
+    _groups: dict[frozenset[str], _Group] = field(default_factory=dict)
+    _arms: dict[str, _Arms] = field(default_factory=dict)
 
     def plans(self) -> tuple[Point, ...]:
         """The frontier of whole plans, cheapest first.
@@ -88,39 +113,82 @@ class Memo:
         """
         if len(self.sites) > MOST_SITES:
             raise ValueError(f"The memo holds {MOST_SITES} calls; there are {len(self.sites)}.")
-        start: frozenset[str] = frozenset()
-        self._groups, self._rows = {start: (Point((), self.rows, 0.0, 0.0, 0.0),)}, {start: self.rows}
         by_label = {site.label: site for site in self.sites}
-        for size in range(1, len(self.sites) + 1):
-            for labels in combinations(by_label, size):
-                self._fill(frozenset(labels), by_label)
-        whole = self._groups.get(frozenset(by_label), ())
-        if not whole:
+        self._arms = {site.label: _Arms.of(_sensible(site)) for site in self.sites}
+        level: set[frozenset[str]] = {frozenset()}
+        self._groups = {frozenset(): _Group(self.rows, np.zeros((1, 3)))}
+        for _ in by_label:
+            level = {group | {label} for group in level for label in _next(group, by_label)}
+            for group in level:
+                self._groups[group] = self._filled(group, by_label)
+        if not level:
             raise ValueError("The calls need one another's answers in a circle.")
-        return whole
+        (whole,) = level
+        return tuple(self._points(whole))
 
-    def _fill(self, group: frozenset[str], by_label: Mapping[str, Site]) -> None:
-        found: list[_Way] = []
-        for label in sorted(group):
-            site, before = by_label[label], group - {label}
-            if site.needs <= before and before in self._groups:
-                # Rows do not depend on the order in which a set of filters was done: whichever way came first says how many.
-                self._rows.setdefault(group, self._rows[before] * self.keeps(site, before))
-                arms = _sensible(site)
-                found += [
-                    (_costs(point, site, arm), point, site, arm) for point in self._groups[before] for arm in arms
-                ]
-        if not found:
-            return
-        found.sort(key=itemgetter(0))
-        many = len(found) / SLACK_FROM
-        slack = min(MOST_SLACK, SLACK * math.sqrt(many)) if many > 1 else 0.0
-        kept = undominated([costs for costs, *_ in found], slack)
-        self._groups[group] = tuple(_after(*found[place], self._rows[group]) for place in kept)
+    def _filled(self, group: frozenset[str], by_label: Mapping[str, Site]) -> _Group:
+        last = [
+            label
+            for label in sorted(group)
+            if group - {label} in self._groups and by_label[label].needs <= group - {label}
+        ]
+        # Rows do not depend on the order in which a set of filters was done: whichever way comes first says how many.
+        before = group - {last[0]}
+        rows = self._groups[before].rows * self.keeps(by_label[last[0]], before)
+        ways = [self._ways(by_label[label], group - {label}) for label in last]
+        costs = np.concatenate(ways)
+        rest = [site for label, site in by_label.items() if label not in group]
+        if rest:
+            # Whatever comes next takes so long; what was faster up to here is not faster in the end.
+            least = min(self._arms[site.label].fastest * rows * site.asked for site in rest)
+            np.maximum(costs[:, 1], least, out=costs[:, 1])
+        kept = cheapest_first(costs, self._slack(len(costs)))
+        parts = [(label, self._arms[label].arms, len(made)) for label, made in zip(last, ways, strict=True)]
+        return _Group(rows, costs[kept], kept.tolist(), parts)
+
+    def _ways(self, site: Site, before: frozenset[str]) -> Floats:
+        group, arms = self._groups[before], self._arms[site.label]
+        return _costs(group.costs, group.rows * site.asked, arms)
+
+    def _slack(self, ways: int) -> float:
+        """What may be forgotten at one level; those of all levels multiply."""
+        most: float = (1 + MOST_SLACK) ** (1 / len(self.sites)) - 1
+        return min(most, SLACK * math.sqrt(ways / SLACK_FROM)) if ways > SLACK_FROM else 0.0
+
+    def _points(self, whole: frozenset[str]) -> Iterator[Point]:
+        found = self._groups[whole]
+        for place, costs in enumerate(found.costs.tolist()):
+            yield Point(tuple(self._steps(whole, place))[::-1], found.rows, *costs)
+
+    def _steps(self, group: frozenset[str], place: int) -> Iterator[Step]:
+        """The calls of a way, the last first."""
+        while group:
+            step, place = self._groups[group].last(place)
+            group -= {step.site}
+            yield step
 
 
-_Way = tuple[Costs, Point, Site, ArmCost]
-"""One more call behind a plan, and what the whole then costs."""
+def _next(group: frozenset[str], by_label: Mapping[str, Site]) -> Iterator[str]:
+    """Calls that may follow."""
+    return (label for label, site in by_label.items() if label not in group and site.needs <= group)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arms:
+    """Arms of a site, and what they cost as columns."""
+
+    arms: Sequence[ArmCost]
+    money: Floats
+    seconds: Floats
+    at_once: Floats
+    loss: Floats
+    fastest: float
+
+    @classmethod
+    def of(cls, arms: Sequence[ArmCost]) -> _Arms:
+        """The columns."""
+        money, seconds, at_once, loss = np.array([(a.money, a.seconds, a.at_once, a.loss) for a in arms]).T
+        return cls(arms, money, seconds, at_once, loss, float((seconds / at_once).min()))
 
 
 def _sensible(site: Site) -> list[ArmCost]:
@@ -138,24 +206,30 @@ def _as_good(other: ArmCost, arm: ArmCost) -> bool:
     return other.money <= arm.money and other.seconds <= arm.seconds and paces and other.loss <= arm.loss
 
 
-def _costs(point: Point, site: Site, arm: ArmCost) -> Costs:
+def _costs(before: Floats, questions: float, arms: _Arms) -> Floats:
+    """Of each way with each arm behind it; see :func:`_with`."""
+    found = np.empty((len(before), len(arms.arms), 3))
+    found[:, :, 0] = before[:, :1] + questions * arms.money
+    found[:, :, 1] = np.maximum(before[:, 1:2], questions * arms.seconds / arms.at_once) + arms.seconds
+    found[:, :, 2] = np.minimum(1.0, before[:, 2:] + arms.loss)
+    return found.reshape(-1, 3)
+
+
+def _with(costs: Costs, questions: float, arm: ArmCost) -> Costs:
     """Rows stream through calls one behind the other: the slowest sets the pace, each adds its first answer."""
-    questions = point.rows * site.asked
-    seconds = max(point.seconds, questions * arm.seconds / arm.at_once) + arm.seconds
-    return point.money + questions * arm.money, seconds, min(1.0, point.loss + arm.loss)
-
-
-def _after(costs: Costs, point: Point, site: Site, arm: ArmCost, rows: float) -> Point:
-    return Point((*point.steps, Step(site.label, arm.name)), rows, *costs)
+    money, seconds, loss = costs
+    seconds = max(seconds, questions * arm.seconds / arm.at_once) + arm.seconds
+    return money + questions * arm.money, seconds, min(1.0, loss + arm.loss)
 
 
 def cost_of(steps: Sequence[Step], sites: Sequence[Site], rows: float, keeps: Keeps = _independent) -> Point:
     """What a plan costs whose order and arms are given."""
     by_label = {site.label: site for site in sites}
-    point, done = Point((), rows, 0.0, 0.0, 0.0), frozenset[str]()
+    costs, done = (0.0, 0.0, 0.0), frozenset[str]()
     for step in steps:
         site = by_label[step.site]
         arm = next(arm for arm in site.arms if arm.name == step.arm)
-        point = _after(_costs(point, site, arm), point, site, arm, point.rows * keeps(site, done))
+        costs = _with(costs, rows * site.asked, arm)
+        rows *= keeps(site, done)
         done |= {site.label}
-    return point
+    return Point(tuple(steps), rows, *costs)

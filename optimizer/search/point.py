@@ -6,6 +6,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -48,6 +51,11 @@ class Point:
 
 Costs = tuple[float, float, float]
 """Money, seconds and loss of a plan."""
+Floats = NDArray[np.float64]
+
+MANY = 512
+"""From so many plans on, a coarse look at all of them pays."""
+BINS = 32
 
 
 def frontier(points: Iterable[Point], slack: float = 0.0) -> tuple[Point, ...]:
@@ -92,3 +100,38 @@ def undominated(in_order: Sequence[Costs], slack: float = 0.0) -> list[int]:
             end += 1
         seconds[start:end], losses[start:end] = [took], [loss]
     return kept
+
+
+def cheapest_first(costs: Floats, slack: float = 0.0) -> NDArray[np.intp]:
+    """Places of those of many that :func:`undominated` keeps, cheapest first; of equals, the first.
+
+    Parameters
+    ----------
+    costs : a row each: money, seconds, loss.
+    """
+    left = _coarsely_undominated(costs) if len(costs) >= MANY else np.arange(len(costs))
+    money, seconds, loss = costs[left].T
+    in_order = left[np.lexsort((loss, seconds, money))]
+    return in_order[undominated(costs[in_order].tolist(), slack)]
+
+
+def _coarsely_undominated(costs: Floats) -> NDArray[np.intp]:
+    """Places of all that nothing dominates, and of some others: who is no faster than one of less money and less loss is out.
+
+    Money and loss are looked at in bins, so that all are compared with all at once; the least seconds of each bin say enough.
+    """
+    money, seconds, loss = costs.T
+    row, column = (np.searchsorted(_edges(each), each, side="right") for each in (money, loss))
+    least = np.full((BINS + 1, BINS + 1), np.inf)
+    np.minimum.at(
+        least, (row + 1, column + 1), seconds
+    )  # so that each bin finds those below and left of it in its place
+    least = np.minimum.accumulate(np.minimum.accumulate(least), axis=1)
+    return np.flatnonzero(seconds < least[row, column])
+
+
+def _edges(values: Floats) -> Floats:
+    """Between the bins; equal values are in one."""
+    some = np.sort(values[:: max(1, len(values) // (8 * BINS))])
+    edges: Floats = some[np.arange(1, BINS) * len(some) // BINS]
+    return edges

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .bounds import Bet, Proof
+from .sequential import SequentialProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Tally:
 
     agreed: float = 0.0
     rows: int = 0
-    certified: Proof | None = None
+    certified: Proof | SequentialProof | None = None
     kept_both: int = 0
     kept_mine: int = 0
     kept_theirs: int = 0

@@ -86,7 +86,7 @@ def connected(judge: Judge, documents: int, labels: int = LABELS) -> anserdb.Con
     con = anserdb.connect(store=":memory:", llm_model="judge")
     con.register_model("judge", judge)
     con.sql(
-        "SET llm_cache = false; SET llm_max_retries = 0; SET llm_max_error_ratio = 1; SET llm_disabled_rules = 'arms'"
+        "SET llm_cache = false; SET llm_max_retries = 0; SET llm_max_error_ratio = 1; SET llm_disabled_rules = 'arms, join_keys'"
     )
     con.sql(
         f"CREATE TABLE docs AS SELECT i AS id, CASE WHEN i % 11 <> 5 THEN 'doc ' || (i // 2) END AS body FROM range({2 * documents}) r(i)"

@@ -56,7 +56,7 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., anserdb.Connection]]:
         con = anserdb.connect(store=tmp_path / f"{len(made)}.anser", llm_model="judge", **more)
         made.append(con)
         con.register_model("judge", judge)
-        con.sql("SET llm_disabled_rules = 'arms, join_classification'")
+        con.sql("SET llm_disabled_rules = 'arms, join_classification, join_keys'")
         for table, column, values in (("a", "name", lefts), ("b", "title", rights)):
             con.sql(f"CREATE TABLE {table} (id INTEGER, {column} VARCHAR)")
             rows = ", ".join(f"({i}, {'NULL' if v is None else repr(v)})" for i, v in enumerate(values))

@@ -114,8 +114,9 @@ def test_an_arm_that_is_out_proves_nothing() -> None:
     for _ in range(100):
         tally.see(1.0, "a", "a")
     nobody: Any = None
-    armed = Armed(("dear", "good"), (), chooser, nobody, nobody, nobody)
-    call: Any = SimpleNamespace(arms=Arms((), "cost", 0.1, 1))
+    stage: Any = SimpleNamespace(written=None)
+    armed = Armed(("dear", "good"), (stage,), chooser, nobody, nobody, nobody)
+    call: Any = SimpleNamespace(arms=Arms((), "cost", 0.1, 1), top_k=None)
     assert "which proves ≥ 90%" in arm_lines(armed, call, ran=True)[-1]
     tally.why = "disagreed in audits"
     line = arm_lines(armed, call, ran=True)[-1]

@@ -58,7 +58,9 @@ def judge() -> Judge:
 def con(judge: Judge, tmp_path: Path) -> Iterator[anserdb.Connection]:
     with anserdb.connect(store=tmp_path / "s.anser") as con:
         con.register_model("judge", judge)
-        con.sql("SET llm_model = 'judge'; SET llm_cache = false; SET llm_disabled_rules = 'arms, join_classification'")
+        con.sql(
+            "SET llm_model = 'judge'; SET llm_cache = false; SET llm_disabled_rules = 'arms, join_classification, join_keys'"
+        )
         con.sql(TABLES)
         yield con
 

@@ -25,11 +25,11 @@ def most_missed(seen: int, share: float, delta: float) -> int:
     if share >= 1:
         return seen
     low, high = seen, max(2 * seen, 1)
-    while _at_most(seen, high, share) > delta:
+    while at_most(seen, high, share) > delta:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if _at_most(seen, middle, share) > delta:
+        if at_most(seen, middle, share) > delta:
             low = middle
         else:
             high = middle
@@ -87,8 +87,14 @@ def _ways(many: int, chosen: int) -> float:
     return math.lgamma(many + 1) - math.lgamma(chosen + 1) - math.lgamma(many - chosen + 1)
 
 
-def _at_most(seen: int, trials: int, share: float) -> float:
-    """P(Binomial(trials, share) <= seen)."""
+def at_most(seen: int, trials: int, share: float) -> float:
+    """P(Binomial(trials, share) <= seen); the share is above 0.
+
+    >>> round(at_most(11, 16, 0.9), 3), at_most(0, 0, 0.9), at_most(15, 16, 1.0)
+    (0.017, 1.0, 0.0)
+    """
+    if share >= 1:
+        return float(seen >= trials)
     yes, no = math.log(share), math.log1p(-share)
     total = 0.0
     for k in range(min(seen, trials) + 1):

@@ -56,7 +56,17 @@ async def swept(
     if search.is_small:
         return await search.all()
     await search.likely()
-    likely, named, rounds, left = search.matches(), set[int](), 0, delta
+    return await finished(search, search.matches(), sweep, recall, delta)
+
+
+async def finished(search: Search, likely: set[int], sweep: Sweep, recall: float, delta: float) -> Blocked:
+    """Ask all pairs in blocks, or a sample of those that were not asked yet.
+
+    Parameters
+    ----------
+    likely : matches that were found without any block: they show how many the blocks overlook.
+    """
+    named, rounds, left = set[int](), 0, delta
     while rounds < ROUNDS and _pays(search, likely, sweep.price, recall, (delta * part(rounds), left)):
         more = await sweep.ask(rounds)
         if more is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ....optimizer.search.chooser import Assignment
@@ -11,6 +12,7 @@ from ....udfs.spec import Emit
 from ...errors import DataError, ModelError
 from .asker import Asker, unheard
 from .call_stage import Armed
+from .coded import Silent
 from .line import Line
 
 
@@ -48,16 +50,27 @@ class ArmedAsker:
         return await self._compared(assignment, values, emit)
 
     async def _served(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
-        if arm and await self._armed.paid_for(values):
+        if arm and await self._paid_for(values):
             self._chooser.asked[arm] -= 1
             self._chooser.asked[0] += 1
             return await self._askers[0].ask(values, emit)
+        return await self._or_reference(arm, values, emit)
+
+    async def _or_reference(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
+        """An arm's answer; the reference's, where it has none."""
         try:
             return await self._askers[arm].ask(values, emit)
         except (ModelError, DataError):
             if not arm:
                 raise
             return await self._askers[0].ask(values, emit)
+
+    async def _paid_for(self, values: Sequence[Any]) -> bool:
+        return await self._armed.paid_for(values)
+
+    def _learn(self, assignment: Assignment, values: Sequence[Any], answers: Mapping[int, Any]) -> None:
+        del values
+        self._chooser.learn(assignment, answers)
 
     async def _compared(self, assignment: Assignment, values: Sequence[Any], emit: Emit) -> Any:
         self._armed.costs.look(values)
@@ -69,11 +82,19 @@ class ArmedAsker:
         for result in came:
             if isinstance(result, BaseException) and not isinstance(result, ModelError | DataError):
                 raise result
-        self._chooser.learn(assignment, _answers(said))
+        self._learn(self._heard(assignment, said), values, _answers(said))
         self._line.move_on()
         if isinstance(failed := said[assignment.serve], BaseException):
             raise failed
         return said[assignment.serve]
+
+    def _heard(self, assignment: Assignment, said: Mapping[int, Any]) -> Assignment:
+        """The row as it was assigned, but to arms that have something to say by now; those that never will are out."""
+        silent = {arm: answer for arm, answer in said.items() if isinstance(answer, Silent)}
+        for arm, answer in silent.items():
+            self._chooser.asked[arm] -= 1
+            self._chooser.tallies[arm].why = answer.why or self._chooser.tallies[arm].why
+        return replace(assignment, arms=tuple(arm for arm in assignment.arms if arm not in silent))
 
 
 def _answers(said: Mapping[int, Any]) -> dict[int, Any]:

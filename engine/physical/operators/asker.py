@@ -11,6 +11,7 @@ from ....udfs.spec import Ask, Emit, Streams
 from ...dataflow.run import QueryRun
 from ...errors import ModelUnavailable
 from ..row_batches import Input, RowBatcher
+from .billed import BilledAsk
 from .call_stage import CallStage
 
 
@@ -54,13 +55,14 @@ class StageAsker:
         fatal: Callable[[BaseException], None],
     ) -> None:
         self._stage, self._hears, self._fatal = stage, hears, fatal
+        self._caller = BilledAsk(stage.caller, stage.caller.spec)
         self._batcher = RowBatcher(stage.batching, run, input) if stage.batching else None
         self._preparation: asyncio.Task[None] | None = None
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:
         """See :class:`Asker`."""
         if self._batcher is None:
-            return self._answer(values, emit, self._stage.caller)
+            return self._answer(values, emit, self._caller)
         return self._batcher.row(partial(self._answer, values, emit))
 
     def settle(self) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from ....optimizer.search.chooser import Chooser
+from ....optimizer.search.chooser import Assignment, Chooser
 from ....udfs.spec import Task
 from ...dataflow.caller import Caller
 from ...dataflow.memo import Memo
 from ...plan.nodes import SemanticCall
 from ...types import SqlType, arrow_type
 from ..row_fates import Batching
+from .billed import Bill
+from .judged import Judged
 
 
 class Looks(Protocol):
@@ -33,6 +35,22 @@ class Counts(Protocol):
         ...
 
 
+class Followed(Protocol):
+    """Who follows what arms really cost."""
+
+    def ended(self, assignment: Assignment, values: Sequence[Any], bills: Mapping[int, Bill]) -> None:
+        """A row is answered; ``bills`` : of arms that answered it."""
+        ...
+
+    def served(self, arm: int, *, failed: bool) -> None:
+        """How a question to an arm ended."""
+        ...
+
+    async def found(self, arm: int, values: Sequence[Any]) -> bool:
+        """Whether an arm's answer for a row is in the store."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Armed:
     """The arms of a call, made ready to run.
@@ -42,6 +60,8 @@ class Armed:
     names : the reference's first. stages : all but the reference's. chooser : who answers which row.
     costs : told of the rows that are compared. questions : told of each.
     paid_for : whether the reference's answer for a row is in the store.
+    judged : arms are compared with labels, as the reference is; ``None``: with the reference.
+    follows : who is told what each arm's answers cost; ``None``: nobody.
     """
 
     names: tuple[str, ...]
@@ -50,6 +70,8 @@ class Armed:
     costs: Looks
     paid_for: Callable[[Sequence[Any]], Awaitable[bool]]
     questions: Counts
+    judged: Judged | None = None
+    follows: Followed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +115,29 @@ class Part:
 
 @dataclass(slots=True)
 class Screened:
-    """How many rows a screen, or a mixture of models, was asked about, and for how many of them the reference was asked, too."""
+    """How many rows a screen, or a mixture of models, was asked about, and for how many of them the reference was asked, too.
+
+    Parameters
+    ----------
+    expected : share of rows that are checked, before any was seen.
+    """
 
     asked: int = 0
     kept: int = 0
+    expected: float = 0.5
 
     @property
     def share(self) -> float:
-        """Of rows that are checked; one half before any was seen."""
-        return (self.kept + 1) / (self.asked + 2)
+        """Of rows that are checked."""
+        return (self.kept + 2 * self.expected) / (self.asked + 2)
+
+
+@dataclass(slots=True)
+class Written:
+    """The expression that a model wrote for an arm, as DuckDB prints it ("": none yet, or none), and why there is none."""
+
+    expression: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +153,12 @@ class CallStage:
     batching : how rows share prompts; ``None``: each has its own.
     armed : other stages that may answer in its place; ``None``: there are none.
     screened : it is an arm that asks the reference about some rows (``Arm.checked``, ``Arm.beside``), and how many that were so far.
+    written : it is an arm whose model writes an expression that answers rows, and what became of that.
     beside : stages of other models that it asks the same (``Arm.beside``).
     merged : its part in a group of calls that one prompt may answer; ``None``: it is in none.
     blocks : who asks about blocks of pairs, made on first use; ``None``: its rows are no pairs.
     labels : who asks a row of a join about all labels, made on first use; ``None``: nobody may.
+    keys : how rows of a join are asked for keys, made on first use; ``None``: nobody may.
     """
 
     call: SemanticCall
@@ -131,10 +169,12 @@ class CallStage:
     batching: Batching | None = None
     armed: Armed | None = None
     screened: Screened | None = None
+    written: Written | None = None
     beside: tuple[CallStage, ...] = ()
     merged: Part | None = None
     blocks: Callable[[], Caller] | None = None
     labels: Callable[[], Caller] | None = None
+    keys: Callable[[], Batching] | None = None
 
     @property
     def rows_a_prompt(self) -> int:

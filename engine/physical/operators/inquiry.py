@@ -13,8 +13,11 @@ from ..row_batches import Input
 from .answers import Answers, Rows
 from .armed import ArmedAsker
 from .asker import Asker, StageAsker
-from .call_stage import CallStage
+from .call_stage import Armed, CallStage
 from .checked import CheckedAsker
+from .coded import CodedAsker
+from .followed import FollowedAsker
+from .labelled import LabelledAsker
 from .leaving import Leaving
 from .merged import merged_asker
 from .mixed import MixedAsker
@@ -90,7 +93,8 @@ class CallInquiry:
         other = partial(asker, fatal=_let_be)
         own: Asker = reference
         if armed is not None:
-            own = ArmedAsker([reference, *(arm_asker(arm, reference, other) for arm in armed.stages)], armed)
+            askers = [reference, *(arm_asker(arm, reference, other) for arm in armed.stages)]
+            own = _armed_asker(askers, armed)
         part = self._stage.merged
         return own if part is None else merged_asker(part.number, part.group(), own, other)
 
@@ -107,10 +111,18 @@ class CallInquiry:
         await self._answers.close()
 
 
+def _armed_asker(askers: Sequence[Asker], armed: Armed) -> Asker:
+    if armed.judged is not None:
+        return LabelledAsker(askers, armed, armed.judged)
+    return ArmedAsker(askers, armed) if armed.follows is None else FollowedAsker(askers, armed, armed.follows)
+
+
 def arm_asker(arm: CallStage, reference: Asker, asker: Callable[[CallStage], Asker]) -> Asker:
     """Who answers for an arm; ``asker`` : who answers for one stage."""
     if arm.screened is None:
         return asker(arm)
+    if arm.written is not None:
+        return CodedAsker(arm, reference)
     if arm.beside:
         return MixedAsker([asker(arm), *map(asker, arm.beside)], reference, arm.screened)
     return CheckedAsker(asker(arm), reference, arm.screened)

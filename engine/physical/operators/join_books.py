@@ -17,6 +17,7 @@ class JoinBooks:
         self._rows = self._null = self._true = 0
         self._pairs = self._candidates = self._others = self._blocks = 0
         self._recall, self._delta, self._trusted = 1.0, 0.0, False
+        self._swept = False
 
     def close(self, answers: pa.Array, nulls: int) -> None:
         """All rows of a population are answered: whoever was asked about some has counted only these.
@@ -34,8 +35,10 @@ class JoinBooks:
         if known.note:
             self._progress.notes["classification"] = known.note
 
-    def add(self, pairs: int, found: Blocked, blocks: int) -> None:
-        """What became of so many distinct pairs."""
+    def add(self, pairs: int, found: Blocked, blocks: int, keys: str = "") -> None:
+        """What became of so many distinct pairs; ``keys`` : whether rows were asked for some, and why."""
+        if keys:
+            self._progress.notes["keys"] = keys
         self._pairs += pairs
         self._candidates += found.candidates
         self._others += found.sampled
@@ -43,13 +46,15 @@ class JoinBooks:
         self._recall = min(self._recall, found.recall)
         self._delta += found.delta
         self._trusted |= found.trusted
+        self._swept |= bool(found.sweeps)
         if self._pairs:
             self._progress.notes["join"] = self._note()
 
     def _note(self) -> str:
         way, others, given = "blocking by shared words", "sampled from the others", ""
         if self._blocks:
-            way = f"likely ones alone, all in {self._blocks:,} block{'s' * (self._blocks > 1)}"
+            part = "all" if self._swept or not self._trusted else "some by chance"
+            way = f"likely ones alone, {part} in {self._blocks:,} block{'s' * (self._blocks > 1)}"
             others = "others that blocks named" if self._trusted else "others named or sampled"
         if self._trusted:
             given = ", if blocks overlook no larger share of the other matches than of the candidates'"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ...dataflow.lookups import in_thread
-from ...plan.nodes import Pairs
+from ...plan.pairs import Pairs
 from .by_labels import Ask, Labelled, by_labels
 from .call_stage import CallStage
 from .label_grid import Population, grid_of

@@ -13,7 +13,7 @@ from ....optimizer.cost.estimate import TOKENS_OUT
 from ....udfs.models.base import Generate
 from ....udfs.models.prices import estimate_usd
 from ....udfs.prompts.candidates import which
-from ...plan.nodes import Pairs
+from ...plan.pairs import Pairs
 from ..batch_size import tokens
 from ..joining.block_join import label_like
 from ..joining.blocking import WORTHWHILE, Ints

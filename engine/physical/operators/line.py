@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Protocol
 
-from ....optimizer.search.chooser import Assignment, Chooser
+from ....optimizer.search.chooser import Assignment
+
+
+class Assigns(Protocol):
+    """Says whom the next row asks."""
+
+    def assign(self) -> Assignment | None:
+        """See :class:`Chooser`."""
+        ...
 
 
 class Line:
     """First come, first assigned: rows are compared in the order in which they come, in a rerun, too."""
 
-    def __init__(self, chooser: Chooser) -> None:
+    def __init__(self, chooser: Assigns) -> None:
         self._chooser = chooser
         self._waiting: deque[asyncio.Future[Assignment]] = deque()
 

@@ -29,7 +29,7 @@ from ....udfs.prompts.pair_blocks import (
 )
 from ...dataflow.caller import Caller
 from ...errors import InvalidAnswer, ModelError
-from ...plan.nodes import Pairs
+from ...plan.pairs import Pairs
 from ..arranged import places
 from ..batch_size import BatchSize, tokens
 from ..joining.block_join import FIRST_SHARE, Listed, Said, block_join
@@ -96,11 +96,12 @@ class PairBlocks:
         rights: Sequence[Sequence[Any]],
         number: Callable[[Ints], Ints],
     ) -> None:
-        self._stage, self._layout, self._number = stage, layout, number
+        self._stage, self.layout, self.number = stage, layout, number
         self._lefts = [side_of(stage, values, layout.left) for values in lefts]
         self._rights = [side_of(stage, values, layout.right) for values in rights]
         self._context = BatchSize.of("auto", stage.caller.spec).context
         self._room = asyncio.Semaphore(stage.caller.concurrency)
+        self._known: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Said] = {}
         self.asked = 0
         self._unread = 0
 
@@ -108,7 +109,7 @@ class PairBlocks:
     def sizes(self) -> Sizes:
         """What blocks are made of, in tokens; the items have half the room for a match each, so both sides that of the longer."""
         left, right = (mean(map(tokens, side)) + ID_TOKENS + MATCH_TOKENS / 2 for side in (self._lefts, self._rights))
-        head = tokens(instruction(self._layout.request)) + tokens(self._layout.question) + answer_tokens(0, 0)
+        head = tokens(instruction(self.layout.request)) + tokens(self.layout.question) + answer_tokens(0, 0)
         return Sizes(head + CALL_TOKENS, left, right, MATCH_TOKENS, FILLED * self._context)
 
     @property
@@ -118,31 +119,52 @@ class PairBlocks:
         left, right = block_rows(rows, sizes, FIRST_SHARE, MOST_PAIRS)
         count = math.ceil(rows[0] / left) * math.ceil(rows[1] / right)
         together = self._stage.batching.size.most if self._stage.batching else 1
-        words = tokens(self._layout.request.system) + tokens(self._layout.question) + CALL_TOKENS
-        alone = words / together + sum(mean(map(tokens, side)) for side in (self._lefts, self._rights))
         # Room for answers is hardly used: over all blocks there are few matches for each item.
         block = sizes.of(left, right, 0.0) - MATCH_TOKENS * (left + right) / 2
-        return max(count * together, count * block / alone)
+        return max(count * together, count * block / self.alone)
 
-    async def sweep(self, number: int) -> Collection[int] | None:
-        """The pairs that blocks name; ``number`` : how often it was done before. ``None``: answers cannot be read."""
+    @property
+    def alone(self) -> float:
+        """Tokens of a pair that is asked alone."""
+        together = self._stage.batching.size.most if self._stage.batching else 1
+        words = tokens(self.layout.request.system) + tokens(self.layout.question) + CALL_TOKENS
+        return words / together + sum(mean(map(tokens, side)) for side in self.sides)
+
+    @property
+    def sides(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The inputs of both, as the prompt about a pair has them."""
+        return self._lefts, self._rights
+
+    async def sweep(self, number: int, share: float = 1.0) -> Collection[int] | None:
+        """The pairs that blocks name; ``None``: answers cannot be read.
+
+        Parameters
+        ----------
+        number : how often it was done before. share : of the blocks that are asked; a larger one adds to those of a smaller one.
+        """
         lefts, rights = _shuffled(self._lefts, 2 * number), _shuffled(self._rights, 2 * number + 1)
+        size = block_rows((len(lefts), len(rights)), self.sizes, FIRST_SHARE, MOST_PAIRS)
 
         async def ask(some: Sequence[int], columns: Sequence[int]) -> Said:
-            return await self._said(some, columns, lefts, rights)
+            if not drawn(some[0] // size[0], columns[0] // size[1], share):
+                return Said({left: Listed(0, ()) for left in some})
+            place = number, tuple(some), tuple(columns)
+            if place not in self._known:
+                self._known[place] = await self._said(some, columns, lefts, rights)
+            return self._known[place]
 
         try:
             joined = await block_join(len(lefts), len(rights), self.sizes, ask, _named, most_pairs=MOST_PAIRS)
         except _GivenUpError:
             return None
         pairs = np.array(sorted(joined.pairs), np.int64).reshape(-1, 2)
-        numbers = self._number(lefts[pairs[:, 0]] * len(rights) + rights[pairs[:, 1]])
+        numbers = self.number(lefts[pairs[:, 0]] * len(rights) + rights[pairs[:, 1]])
         return [number for number in numbers.tolist() if number >= 0]
 
     async def _said(self, some: Sequence[int], columns: Sequence[int], lefts: Ints, rights: Ints) -> Said:
         block = pair_block(
-            self._layout.request,
-            self._layout.question,
+            self.layout.request,
+            self.layout.question,
             [self._lefts[lefts[i]] for i in some],
             [self._rights[rights[i]] for i in columns],
         )
@@ -197,6 +219,17 @@ def side_of(stage: CallStage, values: Sequence[Any], where: Sequence[int]) -> st
     assert isinstance(request, Generate)
     inputs = parted(request.user)[1]
     return "\n".join(inputs[place] for place in where)
+
+
+def drawn(row: int, column: int, share: float) -> bool:
+    """Whether a block is among so large a share of all, which is spread evenly over rows and columns.
+
+    What is in a block is left to chance by whoever shuffles what it is cut from.
+
+    >>> sum(drawn(row, column, 0.2) for row in range(30) for column in range(30))
+    182
+    """
+    return (row * 0.7548776662466927 + column * 0.5698402909980532 + 0.5) % 1.0 < share
 
 
 def _shuffled(texts: Sequence[str], seed: int) -> Ints:

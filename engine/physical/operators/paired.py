@@ -7,10 +7,10 @@ bounded; what comes after it is another one, with half the error probability of 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +18,17 @@ import pyarrow as pa
 from ....udfs.prompts.inputs import render
 from ...dataflow import streams
 from ...dataflow.lookups import in_thread
-from ...plan.nodes import Pairs, SemanticCall
+from ...plan.nodes import SemanticCall
+from ...plan.pairs import Pairs
 from ...types import to_arrow
-from ..joining.blocking import DELTA, WORTHWHILE, Blocked, Ints, Phase, blocked
+from ..joining.blocking import DELTA, WORTHWHILE, Blocked, Ints, Phase
 from ..joining.similarity import pair_scores
-from ..joining.sweep import Sweep, swept
 from ..slices import sliced
 from .answers import inputs_of
 from .by_labels import Labelled
 from .call_stage import CallStage
 from .join_books import JoinBooks
+from .join_way import Bounds, Scores, joined
 from .known_pairs import known_pairs, left_over
 from .pair_blocks import PairBlocks, layout_of
 from .questions import key_of
@@ -62,7 +63,7 @@ class _Population:
     left_values: Sequence[Sequence[Any]]
     right_values: Sequence[Sequence[Any]]
 
-    def scores(self) -> Sequence[float] | np.ndarray[Any, np.dtype[np.float32]]:
+    def scores(self) -> Scores:
         """How likely each pair is, for the order in which they are asked."""
         if len(self.left_texts) + len(self.right_texts) > MOST_TEXTS:
             return [0.0] * len(self.rows)
@@ -79,6 +80,11 @@ class _Population:
         places = self.lefts * len(self.right_texts) + self.rights
         order = np.argsort(places).astype(np.int64)
         return places[order], order
+
+    def sides_of(self, pairs: Collection[int]) -> tuple[Ints, Ints]:
+        """Where the texts of these pairs stand."""
+        some = np.array(sorted(pairs), np.int64)
+        return self.lefts[some], self.rights[some]
 
     def numbers(self, places: Ints) -> Ints:
         """The pairs that stand there; -1 where none does."""
@@ -106,13 +112,11 @@ async def run_paired(batches: Batches, ask: Callable[[Batches], Batches], stage:
             scores = await in_thread(population.scores)
             judge = partial(_judge, population, ask, stage.call.output.name)
             blocks = await in_thread(partial(_blocks, population, stage, pairs))
-            bounds = _Bounds(chunk=population.chunk, recall=pairs.recall, delta=delta / (1 + pairs.labels))
-            if blocks is None:
-                found = await blocked(scores, judge, **bounds)
-            else:
-                found = await swept(scores, judge, Sweep(blocks.sweep, blocks.price), **bounds)
+            bounds = Bounds(chunk=population.chunk, recall=pairs.recall, delta=delta / (1 + pairs.labels))
+            way = await joined(stage, blocks, scores, judge, bounds, population.sides_of)
+            found = way.found
             books.know(known)
-            books.add(len(population.rows), found, 0 if blocks is None else blocks.asked)
+            books.add(len(population.rows), found, 0 if blocks is None else blocks.asked, way.note)
             answers = _column(whole, known, population, found, stage)
             books.close(answers, whole.unit_of.count(-1))
             answered = rows.append_column(stage.field(), answers)
@@ -204,12 +208,6 @@ class _Places:
         if place == len(self.texts):
             self.texts.append(text)
         return place
-
-
-class _Bounds(TypedDict):
-    chunk: int
-    recall: float
-    delta: float
 
 
 async def _populations(batches: Batches) -> Batches:

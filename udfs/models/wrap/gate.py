@@ -85,6 +85,11 @@ class Gate(Protocol):
         ...
 
     @property
+    def barred(self) -> bool:
+        """Whether calls failed again and again, and but one now and then is let in."""
+        ...
+
+    @property
     def counts_tokens(self) -> bool:
         """Whether it matters how many tokens a call may use."""
         ...

@@ -58,6 +58,11 @@ class Limited(Wrapper):
         """Calls that are let in at once now."""
         return self._gate.limit
 
+    @property
+    def barred(self) -> bool:
+        """Whether calls failed again and again, and but one now and then is let in."""
+        return self._gate.barred
+
     async def call(self, request: Request) -> Reply:
         """Wait for a slot and for the rates, then call."""
         tokens = estimate_tokens(request) if self._gate.counts_tokens else 0

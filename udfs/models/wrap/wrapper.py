@@ -26,6 +26,17 @@ class Wrapper:
         """The wrapped model's."""
         return bool(getattr(self._model, "gated", False))
 
+    @property
+    def limit(self) -> int | None:
+        """The wrapped model's; ``None``: it has none."""
+        limit = getattr(self._model, "limit", None)
+        return limit if isinstance(limit, int) else None
+
+    @property
+    def barred(self) -> bool:
+        """The wrapped model's."""
+        return bool(getattr(self._model, "barred", False))
+
     async def close(self) -> None:
         """Close the wrapped model."""
         await self._model.close()
