@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...udfs.models.base import Generate, Reply, Request
+from ...udfs.models.sending import answered_with
 from ...udfs.models.wrap.wrapper import Wrapper
 from ...udfs.prompts.batched import read, together
 from ..dataflow.caller import Caller
@@ -40,7 +41,7 @@ class NeverInvalid(Wrapper):
             return await self._model.call(request)
         except InvalidAnswer:
             # Not the error's text: that is cut, and the half of an answer may be what the other half takes back.
-            return Reply(seconds=time.perf_counter() - started)
+            return Reply(usage=answered_with(), seconds=time.perf_counter() - started)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,11 @@ def check(kinds: list[str], call: str, rows: int, seed: int = 3) -> None:
     ):
         found = fetched(con, call, f", batch_rows := {rows}")
         again = fetched(con, call, f", batch_rows := {rows}")
+        booked = con.sql("SELECT count(*), sum(tokens_in), sum(tokens_out) FROM llm_calls()")
+        assert booked is not None
+        if not set(kinds) & set(REFUSED):  # those tell no tokens
+            stats = server.stats
+            assert booked.fetchall() == [(stats.requests, stats.tokens_in, stats.tokens_out)]
     failed = {row for row, answer in found.items() if answer["error"] is not None}
     wrong = {row for row in found if row not in failed and found[row] != expected[row]}
     print(f"{call} {rows}: met {bad.met}, {server.stats.requests} requests, {len(failed)} failed, {len(wrong)} wrong")

@@ -179,6 +179,12 @@ def answered(usage: Usage) -> None:
         sendings.answered(usage)
 
 
+def answered_with() -> Usage:
+    """What the answer took that came last, as far as :func:`answered` was told: an error does not carry it."""
+    sendings = _SENDINGS.get()
+    return _UNKNOWN if sendings is None else sendings.usage
+
+
 def not_sent() -> None:
     """The last one did not leave after all: nobody took the connection."""
     if (sendings := _SENDINGS.get()) is not None:
