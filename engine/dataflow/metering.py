@@ -112,6 +112,7 @@ class Meter:
             self._budget.take()
         progress.calls += 1
         progress.calibration += phase == "calibrate"
+        progress.reasks += phase == "reask"
         progress.in_flight += 1
         share = self._share() if self._counts else None
         with _Call(request, key, phase, most, progress if self._tells else None, share) as call:
@@ -229,6 +230,7 @@ class Meter:
             self._budget.give_back(call.most)
         self._progress.calls -= 1
         self._progress.calibration -= call.phase == "calibrate"
+        self._progress.reasks -= call.phase == "reask"
         set_tries(error, 0)
 
     def _failed(self, error: BaseException, call: _Call, took: Took) -> Saving:

@@ -18,7 +18,7 @@ class SiteProgress:
     rows_null : rows answered NULL without a call because an input was NULL or the guard was not TRUE.
     asked : distinct questions put. cached : of these, found in the store. shared : joined to an equal question in flight.
     calls : requests sent to the model (re-asks and calibration included; retries of a failed attempt are in ``retries``).
-    calibration : of these, requests for calibration.
+    calibration : of these, requests for calibration; reasks : those that ask again because an answer was none.
     in_flight : calls that have not ended; waiting : of these (and of ``calls``), those that have no slot yet: nothing has left.
     discarded : calls that nobody used. failed : rows that became errors.
     tokens_in, tokens_out : as counted by the server. cost_usd : money of priced calls; unpriced : calls of unknown price.
@@ -43,6 +43,7 @@ class SiteProgress:
     shared: int = 0
     calls: int = 0
     calibration: int = 0
+    reasks: int = 0
     retries: int = 0
     failed: int = 0
     in_flight: int = 0

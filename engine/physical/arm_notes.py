@@ -30,7 +30,10 @@ def arm_lines(armed: Armed, call: SemanticCall, *, ran: bool) -> list[str]:
     if not ran:
         return [head, f"arms: {'; '.join(name.removesuffix(';') for name in armed.names[1:])}"]
     chooser = armed.chooser
-    notes = (f"arms: {note}" for note in chooser.notes)
+    notes = [f"arms: {note}" for note in chooser.notes]
+    if asked := chooser.questions:
+        phases = f"{asked['profile']:,} to compare, {asked['serve']:,} to serve, {asked['audit']:,} to audit"
+        notes.insert(0, f"arms: {phases} (questions, cached ones among them)")
     return [head, *_arms(armed, chooser), *_labelled(armed), *notes, *_replans(armed.names, chooser.follows.replans)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ...optimizer.search.chooser import Assignment
+from ...optimizer.search.assignment import Assignment
 from ...optimizer.search.serving import Row, Serving
 from ...udfs.models.base import Generate, Request
 from ...udfs.prompts.batched import batchable, row_key

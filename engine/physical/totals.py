@@ -93,8 +93,10 @@ def actual(site: SiteProgress) -> str:
     """What a call site has asked."""
     cost = "cost unknown" if site.unpriced else f"${site.cost_usd:,.4f}"
     taken = site.moments.span
+    phases = (("to calibrate", site.calibration), ("asked again", site.reasks), ("retried", site.retries))
+    aside = ", ".join(f"{count:,} {words}" for words, count in phases if count)
     return (
-        f"rows={site.rows_in:,} calls={site.calls:,} cached={site.cached:,} shared={site.shared:,} failed={site.failed:,} "
+        f"rows={site.rows_in:,} calls={site.calls:,}{f' ({aside})' if aside else ''} cached={site.cached:,} shared={site.shared:,} failed={site.failed:,} "
         f"tokens in={site.tokens_in:,} tokens out={site.tokens_out:,} {cost}"
         + (f" time={taken:.2f} s" if taken else "")
     )

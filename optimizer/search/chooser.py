@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from .agreement import agreement
+from .assignment import Assignment, Phase
 from .bounds import Bet, Proof
 from .chance import chance
 from .prospects import Prospects, horizon_of
 from .serving import Follows, Steady
 from .tally import NOTHING, Earlier, Tally
-
-Phase = Literal["profile", "serve", "audit"]
 
 FIRST_WAVE = 16
 MOST_WAVE = 256
@@ -31,21 +31,6 @@ LATER = 1.2
 SOON = 0.5
 TOO_DEAR = "a proof would cost more than it saves"
 _MAY_RETURN = ("", TOO_DEAR)
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What to do with one row.
-
-    Parameters
-    ----------
-    number : of the row. arms : who is asked, by number; 0 is the reference. serve : whose answer is the row's.
-    """
-
-    number: int
-    arms: tuple[int, ...]
-    serve: int
-    phase: Phase
 
 
 Costs = Callable[[], Sequence[float]]
@@ -107,6 +92,7 @@ class Chooser:
     notes: list[str] = field(default_factory=list)
     tallies: dict[int, Tally] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
+    questions: Counter[Phase] = field(default_factory=Counter)
     _room: float = 0.0
     _open: int = 0
     _waits: bool = True
@@ -198,6 +184,7 @@ class Chooser:
         self.seen += 1
         self._lost += self._loss(serve) if serve else 0.0
         self.follows.begun(self.seen)
+        self.questions[phase] += len(arms)
         for arm in arms:
             self.asked[arm] += 1
         return Assignment(self.seen, arms, serve, phase)

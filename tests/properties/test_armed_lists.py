@@ -12,7 +12,8 @@ import pytest
 
 import anserdb
 from anserdb.engine.physical import stages
-from anserdb.optimizer.search.chooser import Assignment, Chooser
+from anserdb.optimizer.search.assignment import Assignment
+from anserdb.optimizer.search.chooser import Chooser
 from anserdb.udfs.models.base import Capabilities, Generate, Request
 from anserdb.udfs.models.scripted import ScriptedModel
 from tests.support.batched_prompts import in_company

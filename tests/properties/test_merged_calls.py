@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import anserdb
 from anserdb.engine.physical import merged_groups
-from anserdb.optimizer.search.chooser import Assignment, Chooser
+from anserdb.optimizer.search.assignment import Assignment
+from anserdb.optimizer.search.chooser import Chooser
 from anserdb.udfs.models.base import Capabilities, ChoiceAnswer, Generate, JsonAnswer, Request
 from anserdb.udfs.models.scripted import ScriptedModel
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,11 @@ def test_explain_analyze_says_who_served_and_why(con: anserdb.Connection) -> Non
     assert any("arm good: serves" in line and "which proves ≥ 90%" in line for line in lines)
     assert any("arm bad:" in line and "out: agrees in" in line for line in lines)
     assert any("(the reference)" in line for line in lines)
+    phases = re.search(r"arms: ([\d,]+) to compare, ([\d,]+) to serve, ([\d,]+) to audit", explained[-1])
+    assert phases is not None
+    put = [int(number.replace(",", "")) for number in phases.groups()]
+    assert sum(put) == sum(int(rows.replace(",", "")) for line in lines for rows in re.findall(r"rows=([\d,]+)", line))
+    assert min(put) > 0
 
 
 def test_a_dead_candidate_harms_nobody(con: anserdb.Connection, server: LoopbackServer) -> None:

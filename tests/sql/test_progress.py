@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from anserdb.engine.dataflow.progress_events import ProgressEvent, progress_even
 from anserdb.engine.errors import BudgetExceeded
 from tests.support.doors import connect
 from tests.support.gate import Gate
-from tests.support.loopback import LoopbackServer
+from tests.support.loopback import LoopbackServer, user_text
 
 QUERY = "SELECT id, LLM_COMPLETE('say', body) AS x FROM t ORDER BY id"
 
@@ -172,3 +173,17 @@ def test_only_what_has_left_is_in_flight() -> None:
         seen = [operator for event in events for operator in event.operators]
         assert max(operator.in_flight for operator in seen) <= 4
         assert seen[-1].calls == server.stats.requests == 60
+
+
+def test_explain_analyze_counts_calls_by_phase() -> None:
+    def answer(body: dict[str, Any]) -> str:
+        return "no number" if "body 3" in user_text(body) else "1"
+
+    with LoopbackServer(answer=answer) as server, connect(server, rows=8) as con:
+        con.sql("CREATE OR REPLACE TABLE t AS SELECT i AS id, 'body ' || i AS body FROM range(8) r(i)")
+        result = con.sql("EXPLAIN ANALYZE SELECT LLM_COMPLETE('say', body, returns := 'INTEGER') FROM t")
+        assert result is not None
+        text = result.fetchall()[0][-1]
+        requests = server.stats.requests
+    assert f"rows=8 calls={requests} ({requests - 8} asked again) cached=0" in text
+    assert requests > 8

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ....optimizer.search.chooser import Assignment
+from ....optimizer.search.assignment import Assignment
 from ....udfs.spec import Emit
 from ...errors import DataError, ModelError
 from .asker import Asker, unheard

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ....optimizer.search.chooser import LEAST_POSITIVES, Assignment, Chooser
+from ....optimizer.search.assignment import Assignment
+from ....optimizer.search.chooser import LEAST_POSITIVES, Chooser
 from ....udfs.models.base import Reply
 from ....udfs.prompts.candidates import matches
 from ...dataflow.caller import Caller

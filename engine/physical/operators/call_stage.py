@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from ....optimizer.search.chooser import Assignment, Chooser
+from ....optimizer.search.assignment import Assignment
+from ....optimizer.search.chooser import Chooser
 from ....udfs.spec import Task
 from ...dataflow.caller import Caller
 from ...dataflow.memo import Memo

@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
-from ....optimizer.search.chooser import FIRST_WAVE, Assignment
+from ....optimizer.search.assignment import Assignment
+from ....optimizer.search.chooser import FIRST_WAVE
 from ....optimizer.search.spending import BLOCK
 from ....udfs.spec import Emit
 from ...errors import DataError, ModelError

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from ....optimizer.search.chooser import Assignment, Chooser
+from ....optimizer.search.assignment import Assignment
+from ....optimizer.search.chooser import Chooser
 from ....udfs.spec import Emit
 from ...errors import DataError, ModelError
 from .armed import ArmedAsker

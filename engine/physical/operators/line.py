@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from ....optimizer.search.chooser import Assignment
+from ....optimizer.search.assignment import Assignment
 
 
 class Assigns(Protocol):

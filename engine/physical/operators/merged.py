@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from ....optimizer.search.chooser import Assignment
+from ....optimizer.search.assignment import Assignment
 from ....udfs.models.base import Generate, Reply, Request
 from ....udfs.prompts.merged import merged, replies
 from ....udfs.spec import Emit
