@@ -83,7 +83,7 @@ def test_the_figures_are_the_codes() -> None:
     flat = " ".join(PAGE.split())
     assert f"the first {Settings().llm_profile_rows} rows of the query's sources" in flat
     assert f"the first {chooser.FIRST_WAVE} rows go to all arms" in flat
-    assert f"its bet is won at {1 - chooser.DELTA:.0%}" in flat
+    assert f"it is proved at {1 - chooser.DELTA:.0%}" in flat
     assert f"A share of {chooser.AUDIT_SHARE:.0%} of the rows is audited" in flat
     assert f"at most {chooser.EXPLORE_SHARE:.0%} of what the reference alone would" in flat
     assert f"at most {MOST_SITES} calls" in flat
