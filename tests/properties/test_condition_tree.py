@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from anserdb.udfs.models.base import Capabilities
-from tests.support.roads import Road, asked, ran, texts
+from tests.support.roads import Road, asked, counted_failures, give, ran, texts, written_failures
 from tests.support.roads import road as opened
 
 ASKED = {
@@ -89,9 +88,7 @@ def test_rows_questions_and_books(
     roads: tuple[Road, Road, Road], tree: str, shape: str, seed: int, failing: float
 ) -> None:
     query, rows = shape.format(tree), table(seed, failing)
-    for road in roads:
-        road.con.duckdb.register("made", rows).execute("CREATE OR REPLACE TABLE t AS SELECT * FROM made")
-        road.model.calls.clear()
+    give(roads, rows)
     one, other, naive = roads
     expected, _ = ran(naive.con, query)
     found, progress = ran(one.con, query)
@@ -101,17 +98,12 @@ def test_rows_questions_and_books(
     if "LIMIT" not in shape:  # there, how many rows are under way when it is served depends on who answers first
         assert asked(other.model) == asked(one.model)
     assert max(asked(one.model).values(), default=1) == 1
-    errors = f"SELECT call_site FROM llm_errors() WHERE query_id = '{progress.query_id}'"
-    assert Counter(site for (site,) in ran(one.con, errors)[0]) == failures(progress)
+    assert written_failures(one.con, progress) == counted_failures(progress)
     if not failing and "LIMIT" not in shape:
         assert [ran(road.con, query)[1].calls for road in (one, other)] == [0, 0]
         for question, plain in ASKED.items():
             query = query.replace(question, f"({plain})")
         assert "LLM" in query or found == one.con.duckdb.execute(query).fetchall()
-
-
-def failures(progress: Any) -> Counter[str]:
-    return Counter({site.site: site.failed for site in progress.sites.values() if site.failed})
 
 
 def test_equal_texts_are_one_question_a_leaf_and_less_is_asked_than_as_written(roads: tuple[Road, Road, Road]) -> None:

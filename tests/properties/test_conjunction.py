@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from tests.support.roads import Road, asked, ran, texts
+from tests.support.roads import Road, asked, counted_failures, give, ran, texts, written_failures
 from tests.support.roads import road as opened
 
 CONDITIONS = {
@@ -60,9 +58,7 @@ def test_rows_questions_and_books(
     roads: tuple[Road, Road, Road], conditions: list[str], shape: str, seed: int, failing: float
 ) -> None:
     query, rows = shape.format(" AND ".join(conditions)), table(seed, failing)
-    for road in roads:
-        road.con.duckdb.register("made", rows).execute("CREATE OR REPLACE TABLE t AS SELECT * FROM made")
-        road.model.calls.clear()
+    give(roads, rows)
     one, other, naive = roads
     expected, _ = ran(naive.con, query)
     found, progress = ran(one.con, query)
@@ -70,13 +66,8 @@ def test_rows_questions_and_books(
     assert found == expected
     assert ran(other.con, query)[0] == expected
     assert asked(other.model) == asked(one.model)
-    errors = f"SELECT call_site FROM llm_errors() WHERE query_id = '{progress.query_id}'"
-    assert Counter(site for (site,) in ran(one.con, errors)[0]) == failures(progress)
+    assert written_failures(one.con, progress) == counted_failures(progress)
     if not failing:
         assert [ran(road.con, query)[1].calls for road in (one, other)] == [0, 0]
         plain = shape.format(" AND ".join(CONDITIONS[condition] for condition in conditions))
         assert "LLM" in plain or found == one.con.duckdb.execute(plain).fetchall()
-
-
-def failures(progress: Any) -> Counter[str]:
-    return Counter({site.site: site.failed for site in progress.sites.values() if site.failed})

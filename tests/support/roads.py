@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+
+import pyarrow as pa
 
 import anserdb
 from anserdb.engine.errors import ModelError
@@ -67,3 +69,21 @@ def texts(dice: Random, letters: str, failing: float, rows: range) -> list[str |
         return f"{there}{' fails' if dice.random() < failing else ''} {dice.randrange(20)}"
 
     return [text() for _ in rows]
+
+
+def give(roads: Sequence[Road], rows: pa.Table) -> None:
+    """These rows as table ``t``, and models that have not been asked."""
+    for road in roads:
+        road.con.duckdb.register("made", rows).execute("CREATE OR REPLACE TABLE t AS SELECT * FROM made")
+        road.model.calls.clear()
+
+
+def counted_failures(progress: Any) -> Counter[str]:
+    """Failed rows by call site, as a query counted them."""
+    return Counter({site.site: site.failed for site in progress.sites.values() if site.failed})
+
+
+def written_failures(con: anserdb.Connection, progress: Any) -> Counter[str]:
+    """The same, as they stand in the error ledger."""
+    errors = f"SELECT call_site FROM llm_errors() WHERE query_id = '{progress.query_id}'"
+    return Counter(site for (site,) in ran(con, errors)[0])
