@@ -9,7 +9,9 @@ from typing import Literal
 from ..engine.plan.conjuncts import as_written
 from ..engine.plan.nodes import Call, Column, Compute, Computed, Expr, Filter, Keep, Plan, SemanticCall
 from ..engine.plan.walk import columns, names
+from ..udfs.functions import functions
 from .conditions import Parsed, columns_of, compares, harmless, known_before, parsed, without
+from .context import Context
 from .ordering.trees import Tree, renumbered
 from .paths import types
 
@@ -149,3 +151,14 @@ def _with_known(plan: Plan, leaves: Sequence[str]) -> tuple[Plan, tuple[str, ...
         found.append(f"__known{number}")
         computed.append(Computed(Column(found[-1], "BOOLEAN", leaf), Expr(f"({leaf})", columns_of(leaf), leaf)))
     return (Compute(plan, tuple(computed)) if computed else plan), tuple(found)
+
+
+def plain(call: SemanticCall, context: Context) -> bool:
+    """Whether each row has a prompt of its own and one way to be answered, and a failed row is NULL and no more."""
+    function = functions().get(call.function)
+    if function is None or function.kind != "scalar" or function.to_many or function.model_kind != "generate":
+        return False
+    if (call.options.get("on_error") or context.settings.llm_on_error) != "null":
+        return False
+    special = call.arms or call.top_k or call.pairs or call.merge or call.rows_by_prefix or call.inputs_by_prefix
+    return not special and call.options.get("batch_rows", 1) == 1

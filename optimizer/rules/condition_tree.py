@@ -15,13 +15,11 @@ from ...engine.plan.nodes import (
     Keep,
     Plan,
     Relation,
-    SemanticCall,
     Sort,
     Unnest,
 )
 from ...engine.plan.walk import calls, children, walk, with_children
-from ...udfs.functions import functions
-from ..asked import Asked, asked
+from ..asked import Asked, asked, plain
 from ..conditions import columns_of, conditions_in, joined, parsed
 from ..context import Context
 from ..ordering.branches import MOST_BRANCHED
@@ -103,18 +101,7 @@ def _value(plan: Plan, above: Sequence[str], context: Context) -> tuple[Conditio
 
 
 def _legal(found: Asked, context: Context) -> bool:
-    return len(found.calls) <= MOST_BRANCHED and all(_plain(call, context) for call in found.calls)
-
-
-def _plain(call: SemanticCall, context: Context) -> bool:
-    """Whether each row has a prompt of its own and one way to be answered, and a failed row is NULL and no more."""
-    function = functions().get(call.function)
-    if function is None or function.kind != "scalar" or function.to_many or function.model_kind != "generate":
-        return False
-    if (call.options.get("on_error") or context.settings.llm_on_error) != "null":
-        return False
-    special = call.arms or call.top_k or call.pairs or call.merge or call.rows_by_prefix or call.inputs_by_prefix
-    return not special and call.options.get("batch_rows", 1) == 1
+    return len(found.calls) <= MOST_BRANCHED and all(plain(call, context) for call in found.calls)
 
 
 def _read(found: Asked, texts: Sequence[str], there: frozenset[str] = frozenset()) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...engine.plan.conjuncts import Conjuncts, conjuncts
-from ...engine.plan.nodes import Condition, Conjunction, Plan, SemanticCall, Unnest
+from ...engine.plan.nodes import Condition, Conjunction, Plan, Unnest
 from ...engine.plan.walk import calls, children, walk, with_children
-from ...udfs.functions import functions
+from ..asked import plain
 from ..context import Context
 from ..expressions import may_fail, movable
 from ..ordering.subsets import MOST_PREDICATES
@@ -41,18 +41,7 @@ def _together(found: Conjuncts, context: Context) -> bool:
     """Whether nothing but cost depends on the order."""
     if not 2 <= len(found.calls) <= MOST_PREDICATES or calls(found.base):
         return False
-    return all(_plain(call, context) for call in found.calls) and _harmless(found)
-
-
-def _plain(call: SemanticCall, context: Context) -> bool:
-    """Whether each row has a prompt of its own and one way to be answered, and a failed row is NULL and no more."""
-    function = functions().get(call.function)
-    if function is None or function.kind != "scalar" or function.to_many or function.model_kind != "generate":
-        return False
-    if (call.options.get("on_error") or context.settings.llm_on_error) != "null" or call.guard is not None:
-        return False
-    special = call.arms or call.top_k or call.pairs or call.merge or call.rows_by_prefix or call.inputs_by_prefix
-    return not special and call.options.get("batch_rows", 1) == 1
+    return all(plain(call, context) and call.guard is None for call in found.calls) and _harmless(found)
 
 
 def _harmless(found: Conjuncts) -> bool:
