@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .cascade import Cascade
 from .pairs import Pairs
 from .sampling import Sampling
 from .truth import Truth
@@ -142,6 +143,7 @@ class SemanticCall:
     pairs : rows are pairs of which only likely ones have to be asked (by a rule; ``None``: every row is).
     merge : calls, this one among them, that one prompt may answer (by a rule; ``None``: it is asked for alone).
     truth : right answers for some inputs, with which all that may answer are compared (``None``: with the reference).
+    cascade : what is promised of its answers, and who may answer for it under that promise (``None``: nothing).
     """
 
     site: str
@@ -161,11 +163,13 @@ class SemanticCall:
     pairs: Pairs | None = None
     merge: Merge | None = None
     truth: Truth | None = None
+    cascade: Cascade | None = None
 
     def same_answer(self, other: SemanticCall) -> bool:
         """Whether both would ask the same of the same row (guards aside)."""
-        mine = (self.function, self.constants, self.arguments, dict(self.options), self.top_k, self.truth)
-        return mine == (other.function, other.constants, other.arguments, dict(other.options), other.top_k, other.truth)
+        mine = (self.function, self.constants, self.arguments, dict(self.options), self.top_k, self.truth, self.cascade)
+        theirs = (other.function, other.constants, other.arguments, dict(other.options), other.top_k, other.truth)
+        return mine == (*theirs, other.cascade)
 
 
 @dataclass(frozen=True, slots=True)
