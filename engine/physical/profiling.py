@@ -42,6 +42,7 @@ COLUMNS = pa.schema(
 )
 REFERENCE = "the reference: agreement is with it"
 ALONE = "the reference; no other model may answer, or such answers cannot be compared"
+SCREEN = "leaves candidates of the first rows: tried when the query runs, and compared there"
 
 
 def with_arms(plan: Relation, context: Context) -> Relation:
@@ -159,7 +160,8 @@ def _rows(stage: CallStage) -> Iterator[Mapping[str, Any]]:
         tally, made = tallies[arm], armed.stages[arm - 1]
         failed = made.caller.progress.failed
         notes = [*([f"{failed} rows failed"] if failed else []), *([_against(judged)] if judged else [])]
-        note, kept = "; ".join([*notes, *_written(made)]), _kept(tally) if chooser.boolean else None
+        notes += [*_written(made), *([SCREEN] if stage.call.top_k is not None else [])]
+        note, kept = "; ".join(notes), _kept(tally) if chooser.boolean else None
         yield _Arm(made, armed.names[arm], tally.rows, tally, note, kept, usd.get(arm)).row(stage.call.site)
 
 

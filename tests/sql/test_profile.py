@@ -61,6 +61,14 @@ def test_filters_are_compared_by_what_they_keep(con: anserdb.Connection) -> None
     assert set(classified) == {round(64 * by_arm["dear"]["kept"])}
 
 
+def test_a_screen_of_first_rows_is_said_to_be_compared_later(con: anserdb.Connection) -> None:
+    con.sql("SET llm_candidate_models = 'good'; SET llm_screened_top_k = true; SET llm_min_quality = 0.9")
+    found = dicts(con, "PROFILE SELECT id FROM t ORDER BY LLM_SCORE('odd', body) DESC LIMIT 2")
+    (screen,) = [row for row in found if row["arm"] == "good as a screen"]
+    assert screen["agreement"] is None
+    assert "when the query runs" in screen["note"]
+
+
 def test_the_frontier_has_what_no_plan_beats_and_the_one_chosen(con: anserdb.Connection) -> None:
     cold = dicts(con, f"SHOW FRONTIER FOR {QUERY}")
     assert [(row["arms"], row["quality"], row["chosen"]) for row in cold] == [("1:LLM_CLASSIFY by dear", 1.0, True)]
