@@ -118,6 +118,26 @@ def test_who_is_forgotten_has_another_within_the_slack(seed: int, slack: float) 
 
 
 @given(_sites())
+@settings(max_examples=40, deadline=None)
+def test_of_many_calls_only_first_answers_may_come_later_than_in_the_best_order(sites: list[Site]) -> None:
+    every = frontier([_cost(steps, sites, 1000.0) for steps in _all_plans(sites)])
+    firsts = sum(max(arm.seconds for arm in site.arms) for site in sites)
+    with _forgetting(0.0, 512), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(memo, "FEW_SITES", 0)
+        found = Memo(sites, 1000.0).plans()
+
+    def as_good(one: Point, best: Point) -> bool:
+        close = 1 + 1e-9
+        return (
+            one.money <= best.money * close
+            and one.loss <= best.loss * close
+            and one.seconds <= (best.seconds + firsts) * close
+        )
+
+    assert all(any(as_good(one, best) for one in found) for best in every)
+
+
+@given(_sites())
 @settings(max_examples=30, deadline=None)
 def test_a_point_costs_what_its_steps_cost(sites: list[Site]) -> None:
     for one in Memo(sites, 500.0).plans():
