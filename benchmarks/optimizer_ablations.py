@@ -43,8 +43,18 @@ class _AtRandom(Chooser):
 class _FirstCome(LossBudget):
     """Nothing is put aside for sites that decide later."""
 
+    def exchange(self) -> None:
+        """Never."""
+
     def room(self, site: str) -> float:
         return max(0.0, self.total - sum(loss for name, loss in self._taken.items() if name != site))
+
+
+class _AtAnyTime(LossBudget):
+    """Calls share whenever one of them decides: cheaper, but what a call may lose depends on which answers came first."""
+
+    def exchange(self) -> None:
+        """Never."""
 
 
 def _of(kind: type[Chooser]) -> Make:
@@ -74,6 +84,7 @@ ABLATIONS: dict[str, tuple[Make, type[LossBudget]]] = {
     "the engine": (engine, LossBudget),
     "no proof: the mean is believed": (_of(_ByMean), LossBudget),
     "arms tried in any order": (_of(_AtRandom), LossBudget),
-    "loss shared equally": (_equally, LossBudget),
+    "loss shared equally": (_equally, _AtAnyTime),
+    "loss shared at any time": (engine, _AtAnyTime),
     "greedy: the first site takes what it wants": (engine, _FirstCome),
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from anserdb.engine.physical.meetings import FIRST, following
 from anserdb.optimizer.search.chooser import DELTA, Chooser
 from anserdb.optimizer.search.loss import LossBudget
 from anserdb.optimizer.search.memo import Memo, Site
@@ -49,8 +50,9 @@ class Query:
 
     def __init__(self, world: World, seed: int, make: Make, shared: type[LossBudget]) -> None:
         self._world, self._chance = world, random.Random(f"rows {seed}")
-        budget = shared(1 - MIN_QUALITY, len(world.calls))
-        self._come = 0
+        self._budget = budget = shared(1 - MIN_QUALITY, len(world.calls))
+        budget.exchange()
+        self._come, self._due = 0, FIRST
         self._seen = {call.site.label: [1.0, 2.0] for call in world.calls}  # kept, asked: a Beta(1, 1)
         self._choosers = {
             call.site.label: make(call, budget, partial(self._expected, call), seed) for call in world.calls
@@ -66,6 +68,9 @@ class Query:
         for number in range(self._world.rows):
             if number >= PILOT and number % REORDER == PILOT:
                 self._order = [step.site for step in self._plan()]
+            if number == self._due:
+                self._budget.exchange()
+                self._due = following(number)
             self._row(piloting=number < PILOT)
         chosen = self._world.cost(self._plan())
         return Outcome(chosen, self._paid, self._wrong / self._world.rows, self._choosers)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from anserdb.engine.sql.common_options import COMMON_OPTIONS, LABELS, TAKE_LABELS, common_options
+from anserdb.engine.sql.common_options import (
+    COMMON_OPTIONS,
+    GUARANTEES,
+    LABELS,
+    TAKE_GUARANTEES,
+    TAKE_LABELS,
+    common_options,
+)
 from anserdb.engine.sql.dialects.form import Form
 from anserdb.engine.sql.dialects.own import DIALECT as OWN
 from anserdb.udfs.functions import functions
@@ -35,6 +42,8 @@ def head() -> str:
     """What holds for all functions."""
     options = "\n".join(f"- `{option.name} :=` {option.summary}" for option in COMMON_OPTIONS)
     options += f"\n- `{LABELS.name} :=` ({', '.join(sorted(TAKE_LABELS))}) {LABELS.summary}"
+    takers = ", ".join(sorted(TAKE_GUARANTEES))
+    options += "".join(f"\n- `{option.name} :=` ({takers}) {option.summary}" for option in GUARANTEES)
     names = [f"`{option.name}`" for option in common_options(functions()["LLM_EMBED"])]
     return HEAD.format(any=f"{', '.join(names[:-1])} and {names[-1]}", options=options)
 

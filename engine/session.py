@@ -23,6 +23,8 @@ from .dataflow.run import QueryRun
 from .errors import BindError, ParseError, ProgrammingError
 from .physical import retries, system_tables
 from .physical.arm_costs import typical_price
+from .physical.cascading.named import best_proxy
+from .physical.cascading.vectors import vectors_of
 from .physical.catalogue import Catalogue
 from .physical.definitions import CatalogueDefinitions
 from .physical.diagnose import bound_columns, diagnose, parse
@@ -37,9 +39,11 @@ from .physical.model_pool import ModelPool
 from .physical.plan_notes import frontier_table, has_plans, with_plans
 from .physical.planned import Planned
 from .physical.profiling import ProfileStages
+from .physical.promises import certificate_lines
 from .physical.search_plans import Plans, plans_of
 from .physical.stages import Stages
-from .plan.nodes import Plan
+from .plan.nodes import Plan, SemanticCall
+from .plan.walk import calls
 from .settings import Settings
 from .sql.bind import bind, definition
 from .sql.catalog import Diagnosis
@@ -49,7 +53,9 @@ from .sql.locate import mentions
 from .sql.parameters import inline
 from .sql.statements import (
     CatalogueStatement,
+    CreateProxy,
     Explain,
+    GiveFeedback,
     PreparedStatements,
     Profile,
     Retry,
@@ -63,8 +69,17 @@ from .sql.statements import (
 )
 from .sql.tokens import Text
 from .store import Store, StoredPrompt, StoredQuery
+from .store.proxies import StoredProxy
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
+AS_WRITTEN = {
+    "llm_guarantee": None,
+    "llm_min_quality": None,
+    "llm_online_cascade": False,
+    "llm_router": "none",
+    "llm_on_error": "null",
+}
+"""Settings under which a call's own model answers it, or nobody."""
 _LITERAL = re.compile(r"'([^']*)'")
 
 
@@ -80,6 +95,7 @@ class Execution:
         self._executor = Executor(session.duck, self.run, self.stages)
         self._session = session
         self._untold: Stages | None = self.stages
+        self._certified = False
 
     def open(self) -> Spool:
         """Start, and give the reader of the result."""
@@ -97,6 +113,7 @@ class Execution:
             self._executor.close()
         finally:
             self.run.finish()
+            self.certify()
             self.keep()
             self.learn()
 
@@ -105,6 +122,14 @@ class Execution:
         stages, self._untold = self._untold, None
         if stages is not None and (lesson := learn(self.planned.plan, stages, self._session.store)) is not None:
             self._session.lessons.append(lesson)
+
+    def certify(self) -> None:
+        """Keep what was proved of the answers, once; nobody waits for it."""
+        issued = self.run.certificates
+        if issued and not self._certified:
+            self._certified = True
+            lines = certificate_lines(issued, self.planned.plan, self.run.query_id)
+            self._session.store.certificates.put(lines)
 
     def keep(self) -> None:
         """Keep the statement for ``llm_retry`` if rows have failed; idempotent."""
@@ -115,7 +140,8 @@ class Execution:
     def explain(self, *, ran: bool = True) -> Explained:
         """The plan with the figures of this run, or, if it has not ``ran`` yet, with estimates alone."""
         progress = self.run.progress if ran else None
-        return explain(self._session.duck, self.planned, self.stages, self._session.models, progress)
+        proved = self.run.certificates if ran else ()
+        return explain(self._session.duck, self.planned, self.stages, self._session.models, progress, proved)
 
 
 class Session:
@@ -179,6 +205,10 @@ class Session:
         prompts, as_it_was = self.store.prompts.all(), self._versions
         return [replace(p, current=as_it_was[p.name] == p.version) if p.name in as_it_was else p for p in prompts]
 
+    def proxies(self) -> Sequence[StoredProxy]:
+        """Proxies that CREATE PROXY made."""
+        return self.store.proxies.all()
+
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do."""
         return self.models.capabilities(model)
@@ -187,7 +217,7 @@ class Session:
 
     def prepare(
         self, sql: str, parameters: Parameters = None
-    ) -> Planned | CatalogueStatement | Explain | Profile | ShowFrontier | str:
+    ) -> Planned | CatalogueStatement | CreateProxy | GiveFeedback | Explain | Profile | ShowFrontier | str:
         """What a statement is: a plan, a statement of ours, or text for DuckDB (perhaps with system tables put in).
 
         Raises
@@ -205,7 +235,7 @@ class Session:
 
     def _prepared(
         self, sql: str, parameters: Parameters
-    ) -> Planned | CatalogueStatement | Explain | Profile | ShowFrontier | str:
+    ) -> Planned | CatalogueStatement | CreateProxy | GiveFeedback | Explain | Profile | ShowFrontier | str:
         if not parameters and names_secret(sql):
             return SecretStatement(sql)
         if not (names_catalogue(sql) or (self._asks(sql) and not names_secret(sql))):
@@ -272,12 +302,23 @@ class Session:
         bound = bind(sql, self)
         if bound is None:
             return None
-        candidates = () if self.settings.llm_min_quality is None else self.models.candidates()
+        candidates = self.models.candidates() if self._others_may_answer(bound.plan) else ()
         known = self._learnt(bound.plan)
-        context = Context(self.settings, self.capabilities, known, candidates, typical_price(self.models.find))
+        price = typical_price(self.models.find)
+        context = Context(self.settings, self.capabilities, known, candidates, price, self._taught)
         optimized = optimize(bound.plan, context)
         self._last = Planned(sql, bound.plan, optimized, bound.embedded, notices=bound.notices, statistics=known)
         return self._last
+
+    def _others_may_answer(self, plan: Plan) -> bool:
+        """Whether models that the query does not name may answer its calls."""
+        allowed = (self.settings.llm_min_quality, self.settings.llm_guarantee)
+        return any(allowed) or any(node.call.cascade is not None for node in calls(plan))
+
+    def _taught(self, call: SemanticCall) -> str | None:
+        """The proxy of CREATE PROXY that may answer for a call, by what its test proves."""
+        spec = self.models.find(str(call.options["model"]))
+        return best_proxy(self.store, call, spec, vectors_of(self.models, self.settings))
 
     def _learnt(self, plan: Plan) -> Learnt:
         """What is known beforehand, the query that ended last included."""
@@ -309,6 +350,16 @@ class Session:
         known, price = self._learnt(planned.naive), typical_price(self.models.find)
         context = Context(self.settings, self.capabilities, known, candidates, price)
         return plans_of(self.duck, planned.plan, context, QueryRun(self.store, self.settings), self.models)
+
+    @contextmanager
+    def as_written(self) -> Iterator[None]:
+        """Plan and run with the models that queries name, and nobody in their place."""
+        today = self.settings
+        self.settings = today.model_copy(update=AS_WRITTEN)
+        try:
+            yield
+        finally:
+            self.settings = today
 
     def carry_out(self, statement: CatalogueStatement) -> pa.Table | None:
         """Run a statement of ours; SHOW gives a table."""

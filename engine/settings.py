@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -10,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from .errors import BindError
+from .types.promise import check_target, read_promise
 
 Country = Literal[
     "AU", "BR", "CA", "CH", "CN", "DE", "ES", "FR", "GB", "IE", "IN", "IT", "JP", "KR", "NL", "NO", "PL", "SE", "SG", "US",
@@ -31,6 +33,19 @@ def _region(given: Any) -> Any:
 
 Region = Annotated[Country, BeforeValidator(_region)]
 """Where electricity comes from (``udfs.models.carbon`` knows what it emits)."""
+
+
+def _promise(given: Any) -> Any:
+    """What is read wrong is said when it is set, and not by the next query."""
+    if isinstance(given, str):
+        read_promise(given)
+    if isinstance(given, int | float | Decimal) and not isinstance(given, bool):
+        return f"accuracy >= {check_target('accuracy', float(given)):g}"
+    return given
+
+
+Promised = Annotated[str | None, BeforeValidator(_promise)]
+"""What is promised of answers, in words (``engine.types.promise`` reads them)."""
 
 
 class Settings(BaseSettings):
@@ -119,12 +134,28 @@ class Settings(BaseSettings):
     llm_code_arms: bool = Field(
         default=False, description="let models write SQL expressions that answer for them, under llm_min_quality"
     )
+    llm_online_cascade: bool = Field(
+        default=False,
+        description="let students that a filter's or classification's model teaches answer rows, under llm_min_quality",
+    )
+    llm_router: Literal["none", "bandit"] = Field(
+        default="none",
+        description="'bandit': who answers is decided row by row, by a policy learnt from audits, under llm_min_quality",
+    )
     llm_screened_top_k: bool = Field(
         default=False,
         description="let a cheaper model leave the candidates of ORDER BY … LIMIT by a score, under llm_min_quality",
     )
     llm_best_effort: bool = Field(
         default=False, description="run a query that cannot keep to its caps until one stops it, instead of refusing it"
+    )
+    llm_guarantee: Promised = Field(
+        default=None,
+        description="what is proved of LLM_FILTER and LLM_CLASSIFY where a cheap proxy answers, such as 'accuracy >= 0.95'; NULL: no proxy does",
+    )
+    llm_guarantee_proxy: str = Field(
+        default="model",
+        description="who answers under llm_guarantee: 'model' (a cheap one), its name, 'student' or 'embedding'",
     )
     llm_approximate: float | None = Field(
         default=None,
@@ -134,6 +165,12 @@ class Settings(BaseSettings):
     )
     llm_profile_rows: int = Field(
         default=64, ge=1, le=10_000, description="rows on which PROFILE compares models, of each source of a query"
+    )
+    llm_proxy_rows: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="rows that CREATE PROXY learns from and is tested on; answers that are not there are asked for",
     )
     llm_disabled_rules: str = Field(default="", description="comma-separated optimizer rules to leave out, or 'all'")
     llm_input_order: Literal["written", "shared"] = Field(
@@ -172,5 +209,5 @@ class Settings(BaseSettings):
         try:
             setattr(self, name, fields[name].get_default() if value is None else value)
         except ValidationError as error:
-            what = error.errors()[0]["msg"]
+            what = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise BindError(f"SET {name} = {value!r}: {what} ({fields[name].description}).", name=name) from None

@@ -8,6 +8,8 @@ from .context import Context
 
 
 def allowance(plan: Plan, context: Context) -> float:
-    """Share of rows in which answers may differ from the reference's: what the user allows, less what joins lose already."""
-    lost = sum(1.0 - node.call.pairs.recall for node in calls(plan) if node.call.pairs is not None)
-    return 1.0 - (context.policy.min_quality or 1.0) - lost
+    """Share of rows in which answers may differ from the reference's: what the user allows, less what joins and students lose already."""
+    made = [node.call for node in calls(plan)]
+    lost = sum(1.0 - call.pairs.recall for call in made if call.pairs is not None)
+    lost += sum(call.online.loss for call in made if call.online is not None)
+    return max(0.0, 1.0 - (context.policy.min_quality or 1.0) - lost)

@@ -161,4 +161,4 @@ def plain(call: SemanticCall, context: Context) -> bool:
     if (call.options.get("on_error") or context.settings.llm_on_error) != "null":
         return False
     special = call.arms or call.top_k or call.pairs or call.merge or call.rows_by_prefix or call.inputs_by_prefix
-    return not special and call.options.get("batch_rows", 1) == 1
+    return not special and call.online is None and call.cascade is None and call.options.get("batch_rows", 1) == 1

@@ -26,6 +26,10 @@ class Statistics(Protocol):
         """
         ...
 
+    def usual(self, call: SemanticCall) -> Figure | None:
+        """The share of rows of which other calls of the function were TRUE: what to expect of one that nobody has seen."""
+        ...
+
     def tokens_out(self, call: SemanticCall) -> Figure | None:
         """Mean output tokens for one distinct input; of several rows in one prompt, a row's share."""
         ...
@@ -84,6 +88,11 @@ class NoStatistics:
     def selectivity(self, call: SemanticCall, below: Plan | None = None) -> Figure | None:
         """Not known."""
         del call, below
+        return None
+
+    def usual(self, call: SemanticCall) -> Figure | None:
+        """Not known."""
+        del call
         return None
 
     def tokens_out(self, call: SemanticCall) -> Figure | None:
@@ -154,6 +163,12 @@ def unknown_price(model: str) -> float | None:
     return None
 
 
+def nobody_taught(call: SemanticCall) -> str | None:
+    """Which proxy has learnt a call, where none was made."""
+    del call
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything a rule may look at besides the plan.
@@ -164,6 +179,7 @@ class Context:
     capabilities : by model name. price : by model name, US dollars of a typical question; ``None``: not known.
     candidates : models that may answer for others, where answers may change.
     statistics : oracle; :class:`NoStatistics` when nothing has been measured.
+    taught : of a call with a promise, the proxy of CREATE PROXY that is tested well enough for it; ``None``: there is none.
     """
 
     settings: Settings
@@ -171,6 +187,7 @@ class Context:
     statistics: Statistics = NoStatistics()
     candidates: tuple[str, ...] = ()
     price: Callable[[str], float | None] = unknown_price
+    taught: Callable[[SemanticCall], str | None] = nobody_taught
 
     @property
     def policy(self) -> Policy:

@@ -123,6 +123,35 @@ class Compares(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """An answer and how sure the model is of it.
+
+    Parameters
+    ----------
+    value : what ``run`` gives.
+    confidence : of TRUE or FALSE the log-odds of TRUE above the threshold in use; of a label how far it is ahead of the next one.
+    """
+
+    value: Any
+    confidence: float
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A :class:`Task` that can also tell how sure the model is of its answer, by the model's own probabilities."""
+
+    @property
+    def weighs(self) -> bool:
+        """Whether its model gives probabilities. If not, all answers of a kind are equally sure: what a model says of its own
+        certainty is worth nothing."""
+        ...
+
+    async def weigh(self, row: Sequence[Any], ask: Ask) -> Weighed | None:
+        """What ``run`` gives, by the same request, and how sure it is; ``None`` where that is NULL."""
+        ...
+
+
 class Unprepared:
     """The part of a :class:`Task` that has nothing to prepare; inherit from it."""
 
@@ -210,6 +239,8 @@ def with_additions(function: SemanticFunction) -> SemanticFunction:
             return task
         if isinstance(task, Compares):
             return AddedPairs(task, additions)
+        if isinstance(task, Weighs):
+            return AddedWeights(task, additions)
         return AddedStream(task, additions) if isinstance(task, Streams) else Added(task, additions)
 
     return replace(function, lower=lower)
@@ -255,6 +286,22 @@ class AddedStream(Added):
         """The task's."""
         assert isinstance(self.task, Streams)
         return await self.task.stream(row, _AddingAsk(self.additions, ask), emit)
+
+
+@dataclass(frozen=True, slots=True)
+class AddedWeights(Added):
+    """A task that weighs its answers, with additions."""
+
+    @property
+    def weighs(self) -> bool:
+        """The task's."""
+        assert isinstance(self.task, Weighs)
+        return self.task.weighs
+
+    async def weigh(self, row: Sequence[Any], ask: Ask) -> Weighed | None:
+        """The task's."""
+        assert isinstance(self.task, Weighs)
+        return await self.task.weigh(row, _AddingAsk(self.additions, ask))
 
 
 @dataclass(frozen=True, slots=True)

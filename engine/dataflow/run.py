@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ..settings import Settings
 from ..store import Store
 from .budget import Budget, budget_caps
+from .certificates import IssuedCertificate
 from .dispatcher import rank
 from .estimates import EstimatedNumber
 from .gates import Origin
@@ -41,7 +42,7 @@ class QueryRun:
     Attributes
     ----------
     age : a number that grows from query to query. graph : the stages of the plan that runs.
-    estimates : numbers of its result that were estimated.
+    estimates : numbers of its result that were estimated. certificates : what was proved of its calls' answers.
     error : the first error of the query as it was raised; DuckDB, between us and the user, turns errors into text.
     """
 
@@ -59,6 +60,7 @@ class QueryRun:
         self.traces = Tracing(store)
         self.reuses = Reuses(store, self.query_id)
         self.estimates: list[EstimatedNumber] = []
+        self.certificates: list[IssuedCertificate] = []
         self.unstored: Memo[bytes, bytes] = Memo(UNSTORED_ANSWERS, UNSTORED_BYTES)
         self.error: BaseException | None = None
         # Re-entrant: cancel() may come from a signal handler that interrupts its own thread in here.

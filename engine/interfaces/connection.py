@@ -24,9 +24,9 @@ from ..physical.spool import RowSpool
 from ..physical.stopping import check
 from ..session import Parameters, Session
 from ..settings import Settings
-from ..sql.statements import Explain, Profile, ShowFrontier, split_statements
+from ..sql.statements import CreateProxy, Explain, GiveFeedback, Profile, ShowFrontier, split_statements
 from ..store import Store
-from . import explaining
+from . import explaining, feedback, proxies
 from .at_exit import close_at_exit
 from .confirming import Confirm, confirm
 from .dbapi import Cursor
@@ -36,6 +36,7 @@ from .reading import Listener, Reading
 from .result import NativeResult, Result, TextResult, plain_wait
 from .semantic_result import SemanticResult, stands
 from .store_place import StorePlace, store_place
+from .streaming import Streaming
 from .translate import translate, translated
 from .waiting import Waiting
 from .watchers import Watchers
@@ -86,7 +87,7 @@ def connect(
             raise
 
 
-class Connection:
+class Connection(Streaming):
     """A database with semantic SQL (PEP 249's Connection, and more).
 
     One statement runs at a time; several threads take turns. ``progress_listener`` is called about ten times a second with
@@ -145,12 +146,18 @@ class Connection:
         """What :meth:`sql` gives, for a cursor: plain SQL has begun to run, and an error at its start is raised here."""
         return self._run(query, params, self._executed)
 
-    def _run(self, query: str, params: Parameters, native: Native[N]) -> N | Result | None:
+    def _over(self, query: str, variables: dict[str, Any]) -> Result | None:
+        return self._run(query, None, self._native_result, variables)
+
+    def _run(
+        self, query: str, params: Parameters, native: Native[N], variables: dict[str, Any] | None = None
+    ) -> N | Result | None:
         if isinstance(params, str | bytes):
             raise errors.ProgrammingError("Parameters are a sequence or a mapping: for one text write [text].")
         if params is not None and not isinstance(params, Mapping):
             params = list(params)
-        variables = variables_of_caller(query) if self.sees_variables else {}
+        if variables is None:
+            variables = variables_of_caller(query) if self.sees_variables else {}
         with self._lock, (duck := self._open_session().duck).seeing(variables):
             pieces = self.statements(query) if params is None else [query]
             work = partial(self._all, pieces, params, variables, native)
@@ -207,6 +214,10 @@ class Connection:
                 return self._arrow_result(said, TextResult)
             if isinstance(prepared, Profile):
                 return self._arrow_result(explaining.profiled(session, prepared, read))
+            if isinstance(prepared, CreateProxy):
+                return self._arrow_result(proxies.created(session, prepared, self._waiting, read))
+            if isinstance(prepared, GiveFeedback):
+                return self._arrow_result(feedback.kept(session, prepared))
             if isinstance(prepared, ShowFrontier):
                 return self._arrow_result(explaining.frontier(session, prepared, variables, self._waiting))
             table = session.carry_out(prepared)

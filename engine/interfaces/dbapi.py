@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InterfaceError, ProgrammingError
+from ..physical.promises import QueryCertificate
 from .executed import Fetchable
 from .rows import Row
 
@@ -33,6 +34,13 @@ class Cursor:
         self.description: list[Description] | None = None
         self.rowcount = -1
         self.lastrowid: None = None
+
+    @property
+    def certificate(self) -> QueryCertificate | None:
+        """What was proved of the last query's answers under a guarantee (an addition to PEP 249); ``None``: nothing, or not yet, as
+        its rows have not been fetched.
+        """
+        return None if self._result is None else self._result.certificate
 
     @property
     def connection(self) -> Connection:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from ..physical.duck import Duck
+from ..physical.promises import QueryCertificate
 from ..physical.spool import RowSpool
 from .close_later import close_later, start_closer
 from .rows import Row
@@ -34,6 +35,8 @@ class Fetchable(Protocol):
     def reads(self) -> bool: ...
     @property
     def changed(self) -> int: ...
+    @property
+    def certificate(self) -> QueryCertificate | None: ...
     def fetchall(self) -> list[Row]: ...
     def fetchone(self) -> Row | None: ...
     def fetchmany(self, size: int = 1) -> list[Row]: ...
@@ -55,13 +58,15 @@ def only_changes(query: str) -> bool:
 
 
 class Executed:
-    """A statement that DuckDB runs, or has run.
+    """A statement that DuckDB runs, or has run; nobody promises anything of it.
 
     Parameters
     ----------
     spool : its rows. duck, waiting : of the connection.
     streams : its rows are fetched as they are asked for; else they are in memory from now on.
     """
+
+    certificate: QueryCertificate | None = None
 
     def __init__(self, spool: RowSpool, duck: Duck, waiting: Waiting, *, streams: bool) -> None:
         self._spool, self._duck, self._waiting = spool, duck, waiting

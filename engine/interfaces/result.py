@@ -9,8 +9,10 @@ from typing import Any, Protocol, TypeVar
 import duckdb
 import pyarrow as pa
 
+from ..dataflow.certificates import IssuedCertificate
 from ..dataflow.progress import QueryProgress
 from ..physical.duck import Duck
+from ..physical.promises import QueryCertificate
 from ..physical.spool import RowSpool
 from .close_later import close_later, start_closer
 from .rows import Row, RowBuffer
@@ -25,7 +27,8 @@ class Result(Protocol):
     """A query's result. Nothing runs before the first row is asked for, and it may be read while others are open.
 
     ``columns`` and ``types`` are names and DuckDB types; ``progress`` is ``None`` for plain SQL; ``notices`` is what the
-    user should read beside the rows. ``show``, ``arrow``, ``df`` and ``pl`` give all rows; the ``fetch…`` methods give
+    user should read beside the rows. ``certificates`` are what was proved of calls under a guarantee, and ``certificate`` what they are
+    worth together (``None``: there is none, or it has not been read yet). ``show``, ``arrow``, ``df`` and ``pl`` give all rows; the ``fetch…`` methods give
     those not fetched yet. ``reads`` is whether it has rows to read, and ``changed`` how many rows the statement changed
     (-1: none that were counted).
     """
@@ -38,6 +41,10 @@ class Result(Protocol):
     def progress(self) -> QueryProgress | None: ...
     @property
     def notices(self) -> list[str]: ...
+    @property
+    def certificates(self) -> list[IssuedCertificate]: ...
+    @property
+    def certificate(self) -> QueryCertificate | None: ...
     @property
     def reads(self) -> bool: ...
     @property
@@ -65,6 +72,7 @@ class NativeResult:
     """
 
     progress: QueryProgress | None = None
+    certificate: QueryCertificate | None = None
 
     def __init__(
         self,
@@ -79,6 +87,7 @@ class NativeResult:
         self._spool: RowSpool | None = None
         self._rows: RowBuffer | None = None
         self.notices: list[str] = []
+        self.certificates: list[IssuedCertificate] = []
         start_closer()
 
     @property

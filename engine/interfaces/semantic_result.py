@@ -7,7 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..dataflow.certificates import IssuedCertificate
 from ..dataflow.progress import QueryProgress
+from ..physical.promises import QueryCertificate, query_certificate
 from .close_later import close_later, start_closer
 from .reading import Reading
 from .rows import Row, RowBuffer
@@ -39,6 +41,16 @@ class SemanticResult:
     @property
     def notices(self) -> list[str]:
         return self._reading.execution.run.notices
+
+    @property
+    def certificates(self) -> list[IssuedCertificate]:
+        """What was proved of its calls under a guarantee, as far as it has been read: one each."""
+        return list(self._reading.execution.run.certificates)
+
+    @property
+    def certificate(self) -> QueryCertificate | None:
+        """What they are worth together; ``None``: nothing was promised, or nothing has been proved yet."""
+        return query_certificate(self.certificates, self._reading.execution.planned.plan)
 
     @property
     def begun(self) -> bool:

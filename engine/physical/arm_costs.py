@@ -1,4 +1,4 @@
-"""What a question costs each arm of a call, in money if that is known, else in seconds; and how many there will be."""
+"""What a question costs each arm of a call, in money if that is known, else in seconds."""
 
 from __future__ import annotations
 
@@ -10,37 +10,15 @@ from ...optimizer.kinds_of_prompt import REASONS
 from ...udfs.models.base import Generate, ModelSpec, Request
 from ...udfs.models.prices import estimate_usd
 from ...udfs.prompts.reasons_first import REASON_TOKENS
-from ..dataflow.progress import SiteProgress
 from ..store import Store
 from .batch_size import shared_tokens, tokens
 from .known_times import seconds_a_call
 from .operators.call_stage import CallStage
+from .rows_to_come import Questions as Questions
 
 LOOKED_AT = 64
 TYPICAL_TOKENS = (300, 30)
 """Read and written, where models are compared before any prompt is known."""
-
-
-class Questions:
-    """How many questions a call site will put: its rows, less those that repeat others or need no call.
-
-    Parameters
-    ----------
-    progress : of the call site.
-    """
-
-    def __init__(self, progress: SiteProgress) -> None:
-        self._progress, self._come = progress, 0
-
-    def one(self) -> None:
-        """One has come."""
-        self._come += 1
-
-    def expected(self) -> float | None:
-        """All of them; ``None``: nobody knows how many rows there are."""
-        if self._progress.rows_total is None:
-            return None
-        return self._progress.rows_total * self._come / max(1, self._progress.rows_in)
 
 
 class ArmCosts:
@@ -61,8 +39,9 @@ class ArmCosts:
         self._requests = [0] * len(stages)
         self._own: set[int] = {0}
         # A rerun finds its answers: what they took when they were asked is all that is known of their times.
+        self._typically = self._priced()
         self._remembered = (
-            {} if self._priced() else {spec.name: seconds_a_call(store, spec) for store, spec in self._models()}
+            {} if self._typically else {spec.name: seconds_a_call(store, spec) for store, spec in self._models()}
         )
 
     def look(self, values: Sequence[Any]) -> None:
@@ -130,13 +109,15 @@ class ArmCosts:
 
     @property
     def in_money(self) -> bool:
-        """Whether the price of every arm is known, and of some is not nothing."""
+        """Whether the price of every arm is known, and of some is not nothing; before any row was looked at, of a typical one."""
+        if not self._rows:
+            return self._typically
         known = [usd for usd in self._usd if usd is not None]
         return len(known) == len(self._usd) and any(known)
 
     def _alone(self) -> list[float]:
         """Without what is checked."""
-        if self._objective == "cost" and self.in_money:
+        if self._objective == "cost" and self._rows and self.in_money:
             return [(usd or 0.0) / max(1, self._rows) for usd in self._usd]
         return [self._seconds(arm) for arm in range(len(self._stages))]
 

@@ -25,17 +25,20 @@ from ..sql.statements import (
     DropAnswers,
     DropModel,
     DropPrompt,
+    DropProxy,
     RenameModel,
     SecretStatement,
     SetSetting,
     ShowModels,
     ShowPrompts,
+    ShowProxies,
 )
 from ..store import Store
 from . import system_tables
 from .duck import Duck
 from .duck_secrets import run_secret
 from .model_pool import ModelPool
+from .proxy_table import proxies_table
 
 
 class Catalogue:
@@ -63,6 +66,8 @@ class Catalogue:
                 return system_tables.models(self._models)
             case ShowPrompts():
                 return system_tables.current_prompts(self._store)
+            case ShowProxies():
+                return proxies_table(self._store.proxies.all())
             case DropAnswers():
                 return self._drop_answers(statement)
             case CompactAnswers():
@@ -73,7 +78,14 @@ class Catalogue:
 
     def _change(
         self,
-        statement: SetSetting | CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt,
+        statement: SetSetting
+        | CreateModel
+        | AlterModel
+        | RenameModel
+        | DropModel
+        | CreatePrompt
+        | DropPrompt
+        | DropProxy,
     ) -> None:
         match statement:
             case SetSetting():
@@ -94,6 +106,8 @@ class Catalogue:
                 self._create_prompt(statement)
             case DropPrompt():
                 self._drop_prompt(statement)
+            case DropProxy():
+                self._drop_proxy(statement)
 
     def _drop_answers(self, statement: DropAnswers) -> pa.Table:
         function = None if statement.function is None else _canonical(statement.function, statement.place)
@@ -136,6 +150,14 @@ class Catalogue:
             return
         near = difflib.get_close_matches(statement.name, {p.name for p in self._store.prompts.all()}, n=2)
         raise BindError(f"There is no prompt {statement.name}. SHOW PROMPTS lists them.", None, statement.name, near)
+
+    def _drop_proxy(self, statement: DropProxy) -> None:
+        if self._store.proxies.drop(statement.name) or statement.if_exists:
+            return
+        near = difflib.get_close_matches(statement.name, [p.name for p in self._store.proxies.all()], n=2)
+        raise BindError(
+            f"There is no proxy {statement.name}. SHOW PROXIES lists them.", statement.place, statement.name, near
+        )
 
 
 def _canonical(function: str, where: Position | None) -> str:

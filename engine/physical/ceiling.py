@@ -17,6 +17,7 @@ from ...optimizer.cost.sampled import GUARD_SELECTIVITY
 from ...udfs.models.base import Generate
 from ..dataflow.run import QueryRun
 from ..errors import Error
+from ..plan.cascade import Cascade
 from ..plan.nodes import Call, Condition, Conjunction, Demand, Filter, Plan, Relation, SemanticCall
 from ..plan.render import nodes_with_paths
 from ..plan.walk import calls, transform_up, walk
@@ -26,6 +27,9 @@ from .first_run_cost import A_MILLION, most_usd
 from .model_pool import ModelPool
 from .stages import Stages
 from .totals import Calibration
+
+BY_PROXY = "_by_proxy"
+"""Behind the name of an answer, that of the proxy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +151,23 @@ def _unfiltered(plan: Relation) -> Plan:
             return replace(node, sampling=None)
         if isinstance(node, Call) and node.call.pairs is not None:
             return replace(node, call=replace(node.call, pairs=None))
+        if isinstance(node, Call) and node.call.cascade is not None:
+            return _asked_twice(node, node.call.cascade)
         if isinstance(node, Demand) and any(isinstance(n, Filter) and calls(n.input) for n in walk(plan)):
             return node.input
         return None
 
     return transform_up(plan, visit)
+
+
+def _asked_twice(node: Call, cascade: Cascade) -> Call:
+    """A call under a guarantee may be asked of its own model for all rows, and of a model that is its proxy."""
+    own = replace(node, call=replace(node.call, cascade=None))
+    if cascade.proxy != "model" or not cascade.name:
+        return own
+    output = replace(node.call.output, name=f"{node.call.output.name}{BY_PROXY}")
+    options = {**node.call.options, "model": cascade.name}
+    return Call(own, replace(node.call, cascade=None, output=output, options=options))
 
 
 def _embedded(plan: Plan) -> Iterator[SemanticCall]:

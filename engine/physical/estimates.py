@@ -19,23 +19,29 @@ from ...udfs.models.prices import estimate_usd
 from ...udfs.prompts.batched import instruction, together
 from ...udfs.prompts.ranking_option import POINTWISE
 from ...udfs.spec import Compares, Task
+from ..dataflow.certificates import IssuedCertificate
 from ..dataflow.progress import QueryProgress
 from ..plan.nodes import Call, Plan, Relation, SemanticCall, TopK
 from ..plan.render import Path, nodes_with_paths, render, to_json
 from ..plan.walk import calls, children, names
 from .arm_notes import arm_lines
+from .counted_tokens import counted_tokens
 from .declared_keys import DeclaredKeys
 from .duck import Duck
 from .durations import services, stage_times
 from .energy_notes import energy_of
+from .expected_cascade import expected_cascades, with_proxies
 from .expected_join import expected_join, sides_of
 from .expected_sample import planned_rows, thinned
 from .fragments import relational_sql
+from .guarantee_notes import certificate_notes, certificates_json, promise_lines, query_lines
 from .known_parts import known_parts
 from .model_pool import ModelPool
+from .online_notes import online_lines
 from .plan_graph import stage_graph
 from .prefetch_plan import refusal, standing_in
 from .ranking.top_k import ALGORITHMS
+from .routing_notes import routing_lines
 from .stages import Stages
 from .totals import BEFORE_THE_CACHE, UNKNOWN, Calibration, Total, actual, actual_total, estimates_json, total_of
 
@@ -100,21 +106,34 @@ def calibrations_of(
     return found
 
 
-def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progress: QueryProgress | None) -> Explained:
+def explain(
+    duck: Duck,
+    planned: Planned,
+    stages: Stages,
+    pool: ModelPool,
+    progress: QueryProgress | None,
+    certificates: Sequence[IssuedCertificate] = (),
+) -> Explained:
     """Explain a plan.
 
     Parameters
     ----------
-    progress : the figures of a finished run, for ANALYZE; ``None``: estimates only.
+    progress : the figures of a finished run, for ANALYZE; ``None``: estimates only. certificates : what the run has proved.
     """
     plan = planned.plan
     samples = samples_of(duck, plan, stages, planned.statistics)
     price, service = price_of(pool), services(stages.store, stages)
     figures = estimate(plan, samples, price, planned.statistics, service, stage_times(stages))
+    proxied = expected_cascades(figures, plan, planned.statistics)
+    figures = with_proxies(figures, plan, proxied, price)
     calibrations = {} if progress is not None else calibrations_of(figures, plan, stages, price)
     shared = {site: rows for sample in samples.values() for site, rows in sample.rows_a_call.items()}
     joins = {site: join for sample in samples.values() for site, join in sample.joins.items()}
     notes = {path: _notes(node, figures.get(path), stages, progress, shared) for path, node in nodes_with_paths(plan)}
+    for path, node in nodes_with_paths(plan):
+        if isinstance(node, Call) and node.call.cascade is not None:
+            notes[path] += promise_lines(node.call, proxied.get(path))
+            notes[path] += certificate_notes(certificates, node.call.site)
     for path, reason in _barriers(plan, duck).items():
         notes[path].append(f"barrier: all rows come first, because {reason}")
     for path, node in nodes_with_paths(plan):
@@ -132,6 +151,7 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
     expected = total_of(figures, plan, calibrations.values())
     foot = _foot(expected, progress)
     also = [] if energy is None else [f"       {energy.line()}"]
+    also += query_lines(certificates, plan, ran=progress is not None)
     said = [f"notice: {notice}" for notice in planned.notices]
     text = "\n".join([*head, "", render(plan, notes), "", *foot, *also, *said])
     document = {
@@ -142,6 +162,7 @@ def explain(duck: Duck, planned: Planned, stages: Stages, pool: ModelPool, progr
         "total": foot[-1],
         "estimates": estimates_json(figures, plan),
         "estimated_total": None if expected is None else expected.json(),
+        "certificates": certificates_json(certificates),
         "energy": None if energy is None else energy.json(),
         "stages": json.loads(stage_graph(plan, figures).to_json()),
     }
@@ -222,6 +243,7 @@ def _sample(
     count = exactly(float(len(rows)), "exact count") if len(rows) < SAMPLE_ROWS else cardinality(duck, sql)
     distinct, tokens, shared, once, ranked = {}, {}, {}, {}, {}
     joins: dict[str, Joined] = {}
+    tokenised: dict[str, int] = {}
     for call in above:
         let_through = [r for r in rows if call.guard not in r or r[call.guard]]
         inputs = [tuple(r[a] for a in call.arguments) for r in let_through]
@@ -240,13 +262,15 @@ def _sample(
             requests = _pairs(requests, list(unique.values())[:TOKENISED_ROWS], stages.stage(call).task)
         batching = stages.stage(call).batching
         if batching is None:
-            tokens[call.site] = _mean_tokens(requests)
+            counted = counted_tokens(requests, stages.model(call).capabilities)
+            tokens[call.site] = _mean_tokens(requests) if counted is None else counted
+            tokenised |= {} if counted is None else {call.site: len(requests)}
             continue
         texts = [r for asked_of in requests for r in asked_of if isinstance(r, Generate)]
         shared[call.site] = batching.size.mean(texts)
         tokens[call.site], once[call.site] = _shares(texts)
     guarded = [call.site for call in above if rows and call.guard in rows[0]]
-    return SourceSample(count, len(rows), distinct, tokens, shared, once, ranked, guarded, joins)
+    return SourceSample(count, len(rows), distinct, tokens, shared, once, ranked, guarded, joins, tokenised=tokenised)
 
 
 def cardinality(duck: Duck, sql: str) -> Figure:
@@ -328,6 +352,10 @@ def _notes(
         lines += [f"{key}: {value}" for key, value in noted.items()]
         if (armed := stages.stage(node.call).armed) is not None:
             lines += arm_lines(armed, stages.stage(node.call).call, ran=site is not None)
+        if node.call.online is not None and (own := stages.stage(node.call).taught) is not None and site is None:
+            lines += online_lines(node.call, node.call.online, own.met())
+        if (routed := stages.stage(node.call).routed) is not None:
+            lines += routing_lines(routed, ran=site is not None)
         if (batching := stages.stage(node.call).batching) is not None:
             lines.append(f"rows a prompt: {batching.size.note(shared.get(node.call.site))}")
     return lines

@@ -6,7 +6,7 @@ loop; DuckDB pulls the finished batches from threads of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -46,15 +46,17 @@ from .estimated import Estimated, Hands
 from .estimates import cardinality
 from .fragments import over, plain_columns, relational_sql
 from .labels import read_labels
+from .meetings import Meetings, meets
 from .nested.pipes import Below, NestedPipes
 from .nested.possible import early, nests, not_nested
 from .operators.call import run_call
-from .operators.call_stage import CallStage
+from .operators.call_stage import CallStage, Proxied
+from .operators.certified import STOPS_EARLY, run_certified, run_referred
 from .operators.condition import Decision, run_condition
 from .operators.conjunction import Conjunct, run_conjunction
 from .operators.fragment import BATCH, BatchQuery, run_fragment
 from .operators.kept import for_demand
-from .operators.leaving import AsAnswered, InOrder
+from .operators.leaving import AsAnswered, InOrder, Leaving
 from .operators.paired import run_paired
 from .operators.reorder import run_looked_at, run_reordered
 from .operators.selection import Selection, run_selection, selection
@@ -66,6 +68,7 @@ from .plan_graph import stage_graph
 from .prefetch import prefetch
 from .projection import projection_sql
 from .row_groups import in_row_groups, row_groups, waits
+from .rows_known import of_stage
 from .slices import sliced
 from .stages import Stages
 from .travel import restored, travelling
@@ -81,6 +84,7 @@ class Executor:
         self._partial = Partial(run, None)
         self._source: CountedReader | None = None
         self._counts = False
+        self._meetings: Meetings | None = None
         self._bare: list[duckdb.DuckDBPyConnection] = []
 
     def read(self, plan: Relation) -> Spool:
@@ -89,6 +93,8 @@ class Executor:
         self._run.graph = stage_graph(plan)
         # What arms may save depends on how many rows there are.
         self._counts = self._run.progress.watched or any(node.call.arms or node.call.merge for node in calls(plan))
+        if meets(plan) and not self._partial.on:
+            self._meetings = Meetings(self._stages.loss)
         # Before anything is open that would have to move out of the way.
         for call in (node.call for node in calls(plan)):
             if call.truth is not None and call.arms is not None:
@@ -220,11 +226,18 @@ class Executor:
         if plan.call.top_k is not None:
             return self._ranked(plan, plan.call.top_k)
         stage = self._stages.stage(plan.call)
+        if stage.proxied is not None and wanted is None:
+            return self._certified(plan, stage, stage.proxied)
         lowest = not calls(plan.input)
         below = self._pipe(plan.input, None if lowest else wanted)
         self._feeds(plan.input, stage)
         prefixes = self._stages.prefixes(plan.call)
-        source = below.batches if prefixes is None else run_looked_at(below.batches, prefixes)
+        leaving: Callable[[Callable[[], None]], Leaving] = AsAnswered if below.free else InOrder
+        counted = of_stage(stage, below.batches) if lowest else below.batches
+        if self._meetings is not None and wanted is None:
+            counted = self._meetings.gate(counted) if lowest else counted
+            stage, leaving = replace(stage, held=self._meetings.input), self._meetings.leaving
+        source = counted if prefixes is None else run_looked_at(counted, prefixes)
         rows = self._partial.below(source, stage.caller.progress, lowest=lowest)
         demand, patient = (wanted, True) if lowest and plan.call.pairs is None else (None, wanted is None)
         ask = partial(
@@ -233,13 +246,25 @@ class Executor:
             run=self._run,
             demand=demand,
             patient=patient,
-            leaving=AsAnswered if below.free else InOrder,
+            leaving=leaving,
         )
         reordered = plan.call.rows_by_prefix and not below.free
         every = ask if prefixes is None or not reordered else partial(run_reordered, ask=ask, prefixes=prefixes)
         pairs = plan.call.pairs
         batches = every(rows) if pairs is None else run_paired(rows, every, stage, pairs)
+        if stage.proxied is not None:
+            batches = run_referred(batches, stage, self._run, stage.proxied, STOPS_EARLY)
         return Pipe(below.schema.append(stage.field()), batches, below.free)
+
+    def _certified(self, plan: Call, stage: CallStage, proxied: Proxied) -> Pipe:
+        """A call of which something is promised, over all of its rows."""
+        below = self._pipe(plan.input, None)
+        self._feeds(plan.input, stage)
+        each = partial(self._partial.below, site=stage.caller.progress, lowest=not calls(plan.input))
+        leaving = AsAnswered if below.free else InOrder
+        in_parts = self._partial.on
+        rows = run_certified(below.batches, stage, self._run, proxied, each=each, in_parts=in_parts, leaving=leaving)
+        return Pipe(below.schema.append(stage.field()), rows, below.free)
 
     def _conjunction(self, plan: Conjunction, wanted: Wanted | None) -> Pipe:
         """Several calls as one."""

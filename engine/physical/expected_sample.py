@@ -18,7 +18,7 @@ import numpy as np
 from ...optimizer.context import Statistics
 from ...optimizer.cost.figure import Figure, exactly, joined
 from ...optimizer.cost.sampled import SourceSample
-from ...optimizer.cost.shares import SEMANTIC_SELECTIVITY, prior_share, selectivity
+from ...optimizer.cost.shares import SEMANTIC_SELECTIVITY, prior_share, selectivity, usual
 from ...optimizer.search.estimation import Floats
 from ...optimizer.search.sampler import Number, Sampler
 from ..plan.nodes import Call, Filter, Plan, Relation
@@ -111,7 +111,7 @@ def _shares(way: Sequence[Plan], statistics: Statistics) -> dict[str, Figure]:
     """Of answers of yes or no that numbers may read."""
     made = [node for node in way if isinstance(node, Call) and node.call.output.type == "BOOLEAN"]
     return {
-        node.call.output.name: statistics.selectivity(node.call, node.input) or prior_share(SEMANTIC_SELECTIVITY)
+        node.call.output.name: statistics.selectivity(node.call, node.input) or usual(node.call, statistics)
         for node in made[:MOST_FREE]
     }
 

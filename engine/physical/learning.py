@@ -40,8 +40,7 @@ def _of_site(site: Site, stages: Stages) -> Iterator[TaskStatistics]:
     thinned = thinned_by(site.below, stages.spec)
     # A profile asks about a table's first rows each time: where the store cannot tell, nothing that it sees is surely new.
     fresh = float(not stages.compares or bool(stage.call.options["cache"]))
-    asked = stage.caller.progress.inputs if stage.armed is None else stage.armed.chooser.asked[0]
-    known = replace(_sums(_blank(stage, site.data, thinned), stage, asked), fresh=fresh)
+    known = replace(_sums(_blank(stage, site.data, thinned), stage, _asked(stage)), fresh=fresh)
     if known.inputs or known.calls:
         rows, rows_true = _rows(stage)
         yield replace(known, rows=rows, rows_true=rows_true)
@@ -50,6 +49,15 @@ def _of_site(site: Site, stages: Stages) -> Iterator[TaskStatistics]:
     group = stages.groups.get(site.call.output.name)
     if group is not None:
         yield from _of_group(stage, group, site, thinned, fresh)
+
+
+def _asked(stage: CallStage) -> int:
+    """Inputs that the call's own model was asked about."""
+    if stage.taught is not None:
+        return stage.taught.counts.reference
+    if stage.routed is not None:
+        return stage.routed.site.curve.asked[0]
+    return stage.caller.progress.inputs if stage.armed is None else stage.armed.chooser.asked[0]
 
 
 def _of_arms(stage: CallStage, armed: Armed, site: Site, thinned: str, fresh: float) -> Iterator[TaskStatistics]:

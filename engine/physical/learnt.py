@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from ...optimizer.cost.figure import Figure, exactly, mean, share
+from ...optimizer.cost.shares import of_tasks
 from ..errors import BindError
 from ..plan.nodes import Plan, SemanticCall
 from ..store import Store
@@ -33,6 +34,7 @@ class Learnt(DeclaredKeys):
     find: Find = field(kw_only=True)
     data: Mapping[str, str] = field(kw_only=True, default_factory=dict)
     _known: dict[str, list[TaskStatistics]] = field(kw_only=True, default_factory=dict)
+    _usual: dict[str, Figure | None] = field(kw_only=True, default_factory=dict)
 
     def selectivity(self, call: SemanticCall, below: Plan | None = None) -> Figure | None:
         """See :class:`Statistics`. Filters are not independent of each other, so shares are kept by what filtered before."""
@@ -42,6 +44,12 @@ class Learnt(DeclaredKeys):
             return _share(alike, "")
         whole = [each for each in known if not each.thinned_by]
         return _share(whole or known, " as if filters were independent")
+
+    def usual(self, call: SemanticCall) -> Figure | None:
+        """See :class:`Statistics`. Of all tasks of the function, whatever they ask and of whom."""
+        if call.function not in self._usual:
+            self._usual[call.function] = of_tasks(self.store.statistics.shares(call.function, ENOUGH))
+        return self._usual[call.function]
 
     def tokens_out(self, call: SemanticCall) -> Figure | None:
         """See :class:`Statistics`."""
@@ -128,6 +136,8 @@ def learnt(duck: Duck, store: Store, find: Find, plan: Plan) -> Learnt:
     data = {site.call.output.name: site.data for site in sites(plan)}
     known = Learnt(duck, store=store, find=cache(find), data=data)
     for site in sites(plan):
+        if site.call.output.type == "BOOLEAN" and known.selectivity(site.call, site.below) is None:
+            known.usual(site.call)
         known.calls(site.call)  # now: what the statement itself teaches is no expectation of it
     return known
 

@@ -17,10 +17,10 @@ from ..dataflow.memo import Memo
 from ..dataflow.run import QueryRun
 from ..plan.nodes import Arm, Arms, Merge, SemanticCall
 from ..types import parse_type
-from .arm_costs import Questions
 from .merging import KeptRows, PaidFor, WayCosts, agreement_of_all
 from .operators.call_stage import CallStage, Merging, Part, Way
 from .row_fates import NeverInvalid
+from .rows_to_come import Questions
 
 REMEMBERED = 100_000
 COMPARED = "for comparison"

@@ -51,7 +51,7 @@ def with_arms(plan: Relation, context: Context) -> Relation:
     allowed = {"llm_min_quality": context.settings.llm_min_quality or 0.5, "llm_objective": "cost"}
     permitted = replace(context, settings=context.settings.model_copy(update=allowed))
     apart = transform_up(plan, lambda node: node.input if isinstance(node, Conjunction | Condition) else None)
-    alone = _with_calls(apart, lambda call: replace(call, merge=None) if call.merge is not None else call)
+    alone = _with_calls(apart, lambda call: replace(call, merge=None, online=None))
     alone = arms(alone, permitted) or alone
     own = {node.call.output.name: node.call.arms for node in calls(alone)}
     grouped = alone if merged_calls.RULE.name in off else merged_calls.RULE.apply(alone, permitted) or alone

@@ -24,18 +24,22 @@ from ..plan.nodes import Arm, Arms, SemanticCall
 from ..plan.truth import Truth
 from ..store import Store
 from ..types import parse_type
-from .arm_costs import ArmCosts, Questions
+from .arm_costs import ArmCosts
 from .arm_tasks import as_asked
 from .arranged import Arranged
 from .batch_size import BatchSize
+from .cascading.making import proxied
 from .merged_groups import MergedGroups
+from .online_stage import taught
 from .operators.call_stage import Armed, CallStage, Merging, Screened, Written
 from .operators.judged import Judged, Labels
 from .operators.label_grid import TOGETHER
 from .operators.reorder import Prefixes
 from .prefix_order import Grant
 from .real_costs import RealCosts, paid_for
+from .routing import Routing
 from .row_fates import Batching, NeverInvalid
+from .rows_to_come import Questions
 
 BLOCKS = "blocks"
 """Who asks about many pairs in a prompt has counters of its own, as an arm has: its calls are unlike the others."""
@@ -67,6 +71,7 @@ class Stages:
         self._arranged: dict[str, Arranged] = {}
         self._loss: LossBudget | None = None
         self.labels: dict[Truth, Labels] = {}
+        self._routing = Routing(run)
         self._groups = MergedGroups(run, models, self._made, self._arm, self._loss_of, compares=self.compares)
 
     def stage(self, call: SemanticCall) -> CallStage:
@@ -90,6 +95,10 @@ class Stages:
         """Tasks made so far, by output column."""
         return {name: stage.task for name, stage in self._made.items()}
 
+    def loss(self) -> LossBudget | None:
+        """What the query may lose, once a call has arms that share it."""
+        return self._loss
+
     @property
     def store(self) -> Store:
         """The query's."""
@@ -104,6 +113,10 @@ class Stages:
     def groups(self) -> Mapping[str, Merging]:
         """Groups of calls that one prompt may answer, as far as rows have come, by the output column of their first."""
         return self._groups.made
+
+    def model(self, call: SemanticCall) -> Model:
+        """The model of a call."""
+        return self._models.open(call.options["model"])[0]
 
     def spec(self, name: str) -> ModelSpec:
         """A model's entry in the catalogue."""
@@ -127,7 +140,18 @@ class Stages:
             stage = replace(stage, labels=partial(self._caller, call, NeverInvalid(written), spec, TOGETHER))
         if call.pairs is not None and call.pairs.keys:
             stage = replace(stage, keys=partial(self._keys, call, written, spec))
-        return stage if call.arms is None else replace(stage, armed=self._armed(stage, call.arms))
+        if call.online is not None:
+            stage = replace(stage, taught=taught(stage, call.online, self._run, self._models, self._arm))
+        if call.cascade is not None:
+            stage = replace(stage, proxied=proxied(stage, call.cascade, self._run, self._arm, self._models))
+        return stage if call.arms is None else self._with_arms(stage, call.arms)
+
+    def _with_arms(self, stage: CallStage, arms: Arms) -> CallStage:
+        """PROFILE compares those that would be routed, too."""
+        if not arms.routed or self.compares:
+            return replace(stage, armed=self._armed(stage, arms))
+        others = tuple(self._arm(stage.call, arm) for arm in arms.arms)
+        return replace(stage, routed=self._routing.routed(stage, others, arms))
 
     def _armed(self, reference: CallStage, arms: Arms) -> Armed:
         stages = tuple(self._arm(reference.call, arm) for arm in arms.arms)

@@ -110,6 +110,8 @@ class _Walker:
             return f"two of its calls are {call.site}, in different subqueries"
         if call.top_k is not None:
             return f"{call.site} ranks its rows, and does not answer them one by one"
+        if call.cascade is not None:
+            return f"how many rows of {call.site} need its own model is found out as its guarantee is proved"
         rows_a_call = call.options.get("batch_rows", 1)
         questions = figure.calls.value * (rows_a_call if isinstance(rows_a_call, int) else 1)
         self.least[call.site] = Least(call.function, questions, questions * share(figure.calls))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from ...udfs.functions import functions
 from ..errors import InternalError
 from ..settings import Settings
 from ..store import Store
+from ..store.views import ViewName
 from .model_pool import ModelPool
 
 _PROMPTS = pa.schema(
@@ -22,25 +24,26 @@ _PROMPTS = pa.schema(
         ("current", pa.bool_()),
     ]
 )
+_STORED: Mapping[str, ViewName] = {
+    "llm_calls": "calls",
+    "llm_usage": "usage_by_query",
+    "llm_errors": "errors",
+    "llm_stage_trace": "stage_trace",
+    "llm_statistics": "statistics",
+    "llm_certificates": "certificates",
+}
+"""Those that are views of the store."""
 
 
 def table(name: str, store: Store, pool: ModelPool, settings: Settings) -> pa.Table:
     """A system table by its function's lower-case name."""
+    if name in _STORED:
+        return store.query(_STORED[name])
     match name:
         case "llm_models":
             return models(pool)
         case "llm_prompts":
             return _prompts(store)
-        case "llm_calls":
-            return store.query("calls")
-        case "llm_usage":
-            return store.query("usage_by_query")
-        case "llm_errors":
-            return store.query("errors")
-        case "llm_stage_trace":
-            return store.query("stage_trace")
-        case "llm_statistics":
-            return store.query("statistics")
         case "llm_settings":
             return _settings(settings)
         case "llm_functions":

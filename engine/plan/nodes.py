@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .cascade import Cascade
+from .online import Online
 from .pairs import Pairs
 from .sampling import Sampling
 from .truth import Truth
@@ -81,6 +82,7 @@ class Arms:
     arms : in no order. objective : what the cheapest is cheapest in. loss : share of rows in which a whole plan may differ from
         the reference. sites : how many calls of the plan share it. earlier : of each arm, what the store knows of its agreement
         on this data: rows, the sum of agreements, rows that the reference kept; empty: nothing is known.
+    routed : which of them answers is decided row by row, by a policy that audits teach (by a rule).
     """
 
     arms: tuple[Arm, ...]
@@ -88,6 +90,7 @@ class Arms:
     loss: float
     sites: int
     earlier: tuple[tuple[float, float, float], ...] = ()
+    routed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class SemanticCall:
     merge : calls, this one among them, that one prompt may answer (by a rule; ``None``: it is asked for alone).
     truth : right answers for some inputs, with which all that may answer are compared (``None``: with the reference).
     cascade : what is promised of its answers, and who may answer for it under that promise (``None``: nothing).
+    online : students that it teaches may answer where they are sure (by a rule; ``None``: it has none).
     """
 
     site: str
@@ -164,6 +168,7 @@ class SemanticCall:
     merge: Merge | None = None
     truth: Truth | None = None
     cascade: Cascade | None = None
+    online: Online | None = None
 
     def same_answer(self, other: SemanticCall) -> bool:
         """Whether both would ask the same of the same row (guards aside)."""

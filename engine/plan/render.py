@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
+from .cascade import Cascade
 from .conjuncts import conjuncts
 from .nodes import (
     Call,
@@ -193,19 +194,30 @@ def _call(call: SemanticCall, words: Callable[[str], str]) -> str:
         parts.append(f"{shared} by shared prefix")
     if call.top_k is not None:
         parts.append(f"first {call.top_k.rows:,} by {call.top_k.algorithm}")
-    if call.arms is not None:
-        others = len(call.arms.arms)
-        parts.append("or another arm" if others == 1 else f"or {others} other arms")
-    if call.merge is not None:
-        others = len(call.merge.sites) - 1
-        parts.append(f"in one prompt with {'another call' if others == 1 else f'{others} other calls'}, if proved")
-    if call.pairs is not None:
-        parts.append(f"likely pairs, then blocks or a sample, recall ≥ {call.pairs.recall:.0%}")
-        parts += ["or classification, if proved"] * call.pairs.labels
-        parts += ["with keys, if they pay"] * call.pairs.keys
+    parts += _others(call)
     if call.guard is not None:
         parts.append(f"when {words(call.guard)}")
     return "  ".join(parts)
+
+
+def _others(call: SemanticCall) -> Iterator[str]:
+    """Who may answer in its place, or with it."""
+    if call.arms is not None and call.arms.routed:
+        yield f"or {' or '.join(arm.name for arm in call.arms.arms)}, by the row"
+    elif call.arms is not None:
+        others = len(call.arms.arms)
+        yield "or another arm" if others == 1 else f"or {others} other arms"
+    if call.online is not None:
+        yield f"or students that it teaches, agreement ≥ {call.online.target:.1%}"
+    if call.cascade is not None:
+        yield f"or proxy {call.cascade.name or call.cascade.proxy}, {call.cascade.guarantee.words}"
+    if call.merge is not None:
+        others = len(call.merge.sites) - 1
+        yield f"in one prompt with {'another call' if others == 1 else f'{others} other calls'}, if proved"
+    if call.pairs is not None:
+        yield f"likely pairs, then blocks or a sample, recall ≥ {call.pairs.recall:.0%}"
+        yield from ["or classification, if proved"] * call.pairs.labels
+        yield from ["with keys, if they pay"] * call.pairs.keys
 
 
 def _by_prefix(call: SemanticCall) -> list[str]:
@@ -269,9 +281,18 @@ def _call_fields(call: SemanticCall) -> dict[str, Any]:
         "by_prefix": _by_prefix(call),
         "top_k": None if call.top_k is None else {"rows": call.top_k.rows, "algorithm": call.top_k.algorithm},
         "arms": [arm.name for arm in call.arms.arms] if call.arms is not None else [],
+        "online": None if call.online is None else {"agreement": call.online.target, "small": call.online.small},
+        "cascade": None if call.cascade is None else _cascade_fields(call.cascade),
         "merged": list(call.merge.sites) if call.merge is not None else [],
         "recall": call.pairs.recall if call.pairs is not None else None,
         "labels": call.pairs is not None and call.pairs.labels,
         "truth": None if call.truth is None else call.truth.table,
         "keys": call.pairs is not None and call.pairs.keys,
     }
+
+
+def _cascade_fields(cascade: Cascade) -> dict[str, Any]:
+    promised = cascade.guarantee
+    targets = {"accuracy": promised.accuracy, "precision": promised.precision, "recall": promised.recall}
+    known = {metric: target for metric, target in targets.items() if target is not None}
+    return {**known, "delta": promised.delta, "proxy": cascade.proxy, "name": cascade.name}

@@ -106,7 +106,8 @@ def reads(plan: Plan) -> frozenset[str]:
             return plan.predicate.uses
         case Call():
             guard = (plan.call.guard,) if plan.call.guard else ()
-            return frozenset((*plan.call.arguments, *guard))
+            score = (plan.call.cascade.column,) if plan.call.cascade and plan.call.cascade.column else ()
+            return frozenset((*plan.call.arguments, *guard, *score))
         case Unnest():
             return frozenset({plan.column})
         case Keep():

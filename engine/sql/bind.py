@@ -21,6 +21,7 @@ from .definitions.expand import expand
 from .dialects.rewrite import rewrite
 from .dialects.rewritten import Rewritten
 from .embed import embed
+from .guarantee import embedded_notices
 from .joins import lift_conditions
 from .liftable import check_types
 from .locate import locate, mentions
@@ -63,7 +64,7 @@ def bind(sql: str, catalog: Catalog) -> Bound | None:
     with _about(spoken):
         bound = _expanded(rewritten, catalog) or Bound(_without_calls(rewritten, catalog))
     columns = tuple(replace(c, name=spoken.name(c.name)) for c in bound.plan.columns)
-    return replace(bound, plan=replace(bound.plan, columns=columns), notices=spoken.notices)
+    return replace(bound, plan=replace(bound.plan, columns=columns), notices=(*spoken.notices, *bound.notices))
 
 
 def definition(text: Text, catalog: Catalog) -> str | None:
@@ -134,7 +135,8 @@ def _bind(text: Text, catalog: Catalog) -> Bound | None:
         return Bound(plan)
     except NotLiftableError as reason:
         refuse_ranked(text, calls, str(reason))
-        return Bound(_embedded(text, calls, columns, catalog), str(reason))
+        why = f"the calls of this statement stay in its text ({reason})"
+        return Bound(_embedded(text, calls, columns, catalog), str(reason), embedded_notices(calls, why))
 
 
 def _embedded(text: Text, calls: BoundCalls, columns: tuple[Column, ...], catalog: Catalog) -> Relation:

@@ -15,6 +15,7 @@ from ..errors import BindError, Position
 from ..types import BOOLEAN, VARCHAR, SqlType, details_type
 from .catalog import Catalog
 from .common_options import common_options
+from .guarantee import OPTIONS, Promise, promise_of, refuse_promise, score_of
 from .labels import check_labels
 from .locate import LocatedCall, position
 from .prompt_names import with_prompt
@@ -34,8 +35,8 @@ class BoundCall:
     """A call without its place in a plan.
 
     ``dynamic`` lists the positions evaluated per row; positions beyond the located arguments are columns that only a
-    template names (``LLM_FILTER('{body} is rude')``). ``type`` is the result's. ``labels`` names a table with right answers, which
-    are no part of what is asked.
+    template names (``LLM_FILTER('{body} is rude')``). ``type`` is the result's. ``labels`` names a table with right answers, and
+    ``promise`` is what is guaranteed of the answers; neither is part of what is asked.
     """
 
     located: LocatedCall
@@ -44,6 +45,7 @@ class BoundCall:
     type: SqlType
     options: Mapping[str, Any] = field(default_factory=dict)
     labels: str | None = None
+    promise: Promise | None = None
 
 
 BoundCalls = Mapping[int, BoundCall]
@@ -61,6 +63,7 @@ def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
     _check_count(text, located)
     options = with_try(text, located, _options(text, located, catalog))
     labels: str | None = options.pop("labels", None)
+    promised = {name: options.pop(name) for name in OPTIONS if name in options}
     capabilities = _capabilities(text, located, catalog, options)
     constants = tuple(
         _constant(text, argument, parameter, catalog)
@@ -81,11 +84,12 @@ def bind_call(text: Text, located: LocatedCall, catalog: Catalog) -> BoundCall:
         raise BindError(_led(function, str(error)), _place_of_constants(text, located), function.sql_name) from None
     if labels is not None:
         check_labels(text, located, labels, result, catalog, details=options["on_error"] == "details")
+    promise = promise_of(text, located, promised, options, result, catalog)
     if options["on_error"] == "details":
         _check_details(text, located, result)
         result = details_type(result)
     dynamic = tuple(i for i, value in enumerate(arguments.constants) if value is DYNAMIC)
-    return BoundCall(located, arguments, dynamic, result, options, labels)
+    return BoundCall(located, arguments, dynamic, result, options, labels, promise)
 
 
 def template_columns(function: SemanticFunction, constants: tuple[Any, ...], texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -127,9 +131,12 @@ def _options(text: Text, located: LocatedCall, catalog: Catalog) -> dict[str, An
     values: dict[str, Any] = {"model": model, "on_error": settings.llm_on_error, "cache": settings.llm_cache}
     for name, where in located.options.items():
         if name not in known:
+            refuse_promise(text, located, name)
             near = difflib.get_close_matches(name, known, n=2)
             message = f"{function.sql_name} has no option {name}; it takes {', '.join(sorted(known))}."
             raise BindError(message, position(text, Range(where.lo - 2, where.lo - 1)), name, near)
+        if name == "proxy" and score_of(text, located):
+            continue
         value = _evaluate(text, where, catalog, f"option {name} of {function.sql_name}")
         value = with_prompt(value, name, position(text, where), catalog.prompts)
         try:

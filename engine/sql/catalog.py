@@ -12,6 +12,7 @@ from ...udfs.models.base import Capabilities
 from ...udfs.spec import SemanticFunction
 from ..settings import Settings
 from ..store import StoredPrompt
+from ..store.proxies import StoredProxy
 from .definitions.definition import Definitions
 
 
@@ -76,6 +77,10 @@ class Catalog(Protocol):
 
     def prompts(self) -> Sequence[StoredPrompt]:
         """Every version of every prompt that calls may refer to."""
+        ...
+
+    def proxies(self) -> Sequence[StoredProxy]:
+        """Proxies that CREATE PROXY made."""
         ...
 
     def capabilities(self, model: str) -> Capabilities:

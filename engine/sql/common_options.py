@@ -9,6 +9,7 @@ from typing import Any
 
 from ...udfs.prompts.additions import checked_examples, checked_instructions
 from ...udfs.spec import Option, SemanticFunction
+from ..types.promise import check_delta, check_target, read_promise
 
 MOST_ROWS = 100
 """In one prompt. Servers allow a schema no more properties."""
@@ -80,6 +81,20 @@ def _table(value: Any) -> str:
     return value
 
 
+def _guarantee(value: Any) -> dict[str, float]:
+    if _is_number(value):
+        return {"accuracy": check_target("accuracy", float(value))}
+    if not isinstance(value, str):
+        raise ValueError("takes a promise such as 'accuracy >= 0.95, delta = 0.05', or a number, which is accuracy")
+    return read_promise(value)
+
+
+def _delta(value: Any) -> float:
+    if not _is_number(value):
+        raise ValueError("takes a number between 0 and 1, such as 0.05")
+    return check_delta(float(value))
+
+
 _ANY_OPTIONS = (
     Option("model", _text, "model to ask, by its name in SHOW MODELS"),
     Option(
@@ -110,6 +125,23 @@ LABELS = Option(
 )
 TAKE_LABELS = frozenset({"LLM_CLASSIFY", "LLM_COMPLETE", "LLM_EXTRACT", "LLM_FILTER", "LLM_SENTIMENT"})
 """Whose answers may be of a kind that can be compared."""
+GUARANTEES = (
+    Option(
+        "guarantee",
+        _guarantee,
+        "what is promised of the answers, such as 'accuracy >= 0.95, delta = 0.05' (a filter also precision, recall, or both; a number is "
+        "accuracy): agreement with the call's own model, whatever answers most rows",
+    ),
+    Option("delta", _delta, "how likely the guarantee may be broken (0.05 if not given)"),
+    Option(
+        "proxy",
+        _text,
+        "who answers most rows under the guarantee: a model by its name, 'embedding', 'student', a proxy that CREATE PROXY made, or an "
+        "expression over the row, the higher the likelier TRUE (`proxy := score`); 'model' picks a cheap one",
+    ),
+)
+TAKE_GUARANTEES = frozenset({"LLM_CLASSIFY", "LLM_FILTER"})
+"""Whose answers are the reference's or are not, so that they can be counted."""
 _ASKS_NOTHING = frozenset({"LLM_COUNT_TOKENS"})
 COMMON_OPTIONS = (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES, _BATCH_ROWS)
 """Options that functions have besides their own; :func:`common_options` says which."""
@@ -119,7 +151,7 @@ def common_options(function: SemanticFunction) -> tuple[Option, ...]:
     """The options of a function besides its own: only embedding needs no words, and a group is no example.
 
     Rows share a prompt where each is one short answer: a group is many rows already, and one that becomes many rows is long.
-    Labels need a plan, so that functions of plain DuckDB connections, which take :data:`COMMON_OPTIONS`, have none.
+    Labels and guarantees need a plan, so that functions of plain DuckDB connections, which take :data:`COMMON_OPTIONS`, have none.
     """
     if function.model_kind == "embed":
         return _ANY_OPTIONS
@@ -127,4 +159,5 @@ def common_options(function: SemanticFunction) -> tuple[Option, ...]:
         return (*_ANY_OPTIONS, *_TEXT_OPTIONS)
     if function.to_many or function.sql_name in _ASKS_NOTHING:
         return (*_ANY_OPTIONS, *_TEXT_OPTIONS, _EXAMPLES)
-    return (*COMMON_OPTIONS, LABELS) if function.sql_name in TAKE_LABELS else COMMON_OPTIONS
+    labels = (LABELS,) if function.sql_name in TAKE_LABELS else ()
+    return (*COMMON_OPTIONS, *labels, *(GUARANTEES if function.sql_name in TAKE_GUARANTEES else ()))

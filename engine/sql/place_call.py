@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..plan.cascade import Cascade
 from ..plan.nodes import Call, Column, Compute, Computed, Expr, SemanticCall
 from ..plan.walk import columns
-from ..types import needs_cast
+from ..types import needs_cast, parse_type
 from .bind_call import BoundCall
+from .call_text import position
+from .guarantee import check_score
 from .guards import Guard
 from .keys import key_of
 from .labels import truth_of
@@ -27,6 +30,7 @@ def place_call(binder: BlockBinder, bound: BoundCall, guards: tuple[Guard, ...])
     guard = _guard(binder, guards)
     arguments = _arguments(binder, bound, guard)
     output = Column(binder.names.fresh("s"), bound.type.text, words(binder.text, located.whole))
+    cascade = _cascade(binder, bound, guard)
     types = ["VARCHAR"] * len(bound.arguments.constants)
     for index, column in arguments.items():
         types[index] = column.type
@@ -41,6 +45,7 @@ def place_call(binder: BlockBinder, bound: BoundCall, guards: tuple[Guard, ...])
         guard=guard.name if guard else None,
         output=output,
         truth=truth_of(binder, bound, arguments),
+        cascade=cascade,
     )
     binder.plan = Call(binder.plan, call)
     binder.done[located.whole.lo] = output
@@ -78,6 +83,23 @@ def _argument(binder: BlockBinder, bound: BoundCall, index: int) -> Expr:
         return expr
     column = binder.leaves[key_of(bound.arguments.texts[index])]
     return Expr(column.name, frozenset({column.name}), column.label)
+
+
+def _cascade(binder: BlockBinder, bound: BoundCall, guard: Column | None) -> Cascade | None:
+    """What is promised of the answers; an expression that is the proxy is computed as arguments are."""
+    promise = bound.promise
+    if promise is None or promise.score is None:
+        return None if promise is None else promise.cascade()
+    binder.resolve_aliases(promise.score)
+    expr = binder.splice.expr(promise.score)
+    _check_rows(expr, "a proxy")
+    kind = type_of(binder, expr)
+    check_score(parse_type(kind), bound.type, position(binder.text, promise.score))
+    if any(column.name == expr.sql for column in columns(binder.plan)):
+        return promise.cascade(expr.sql)
+    column = Column(binder.names.fresh("a"), kind, expr.label)
+    binder.plan = Compute(binder.plan, (Computed(column, _guarded(expr, guard)),))
+    return promise.cascade(column.name)
 
 
 def _check_rows(expr: Expr, what: str) -> None:

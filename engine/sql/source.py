@@ -6,6 +6,7 @@ import duckdb
 
 from ..plan.nodes import Column, Source, SourceItem
 from .bind_block import BlockBinder
+from .guarantee import constants_of
 from .guards import split_logical
 from .items import Item
 from .keys import key_of, name_of, within
@@ -125,7 +126,7 @@ def _wanted(binder: BlockBinder, regions: list[Range]) -> list[Range]:
     """Column references inside the regions; an operand that holds a subquery counts as one reference."""
     inner = [s for r in regions for s in subqueries(binder.text, r)]
     operands = [o for s in dict.fromkeys(inner) if (o := subquery_operand(binder, s)) is not None]
-    named = [o for c in binder.calls.values() for o in c.located.options.values()]
+    named = [o for c in binder.calls.values() for o in constants_of(binder.text, c.located)]
     stars = [i.where for i in binder.items if i.name is None]
     plain = [r for g in regions for r in binder.references_in(g) if not any(within(r, o) for o in [*operands, *named])]
     found = [r for r in dict.fromkeys([*plain, *operands]) if not any(within(r, s) for s in stars)]

@@ -15,6 +15,7 @@ from ..errors import BindError, Position
 from ..plan.nodes import Column
 from .bind_call import BoundCalls
 from .catalog import Catalog, Diagnosis
+from .guarantee import score_of
 from .items import Item, select_items, unnests
 from .laterals import check_item, frame
 from .locate import LocatedCall
@@ -73,13 +74,15 @@ def statement_range(text: Text) -> Range:
 def stand_in(text: Text, splice: Splice, located: LocatedCall, value: str, texts: Sequence[str]) -> None:
     """``F(a, b)`` → ``CASE WHEN (a) IS NULL OR (b) IS NULL THEN value ELSE value END``, the arguments untouched.
 
-    ``texts`` are the call's arguments, with the columns behind them that only its template names.
+    ``texts`` are the call's arguments, with the columns behind them that only its template names. An expression that is the call's
+    proxy is judged as an argument is.
     """
     start, end = text.span(Range(located.whole.lo, located.over.lo) if located.over else located.whole)
     aggregate = located.function.kind == "aggregate"
     before, behind = frame(text, located.whole) if located.in_from else ("", "")
     at, glue = start, f"{before}{'any_value(' if aggregate else ''}CASE WHEN ("
-    for argument in located.arguments:
+    score = score_of(text, located)
+    for argument in (*located.arguments, *([score] if score else [])):
         first, last = text.span(argument)
         splice.replace_characters(at, first, glue)
         at, glue = last, ") IS NULL OR ("

@@ -154,9 +154,43 @@ VERSION_8 = (
         compared REAL NOT NULL, agreed REAL NOT NULL, updated_at REAL NOT NULL, PRIMARY KEY (task, arm, data, thinned_by))""",
 )
 
+VERSION_9 = (
+    # What was promised of the answers of a call, and proved: a line for each metric.
+    """CREATE TABLE certificates (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, query_id TEXT NOT NULL, call_site TEXT NOT NULL, function TEXT NOT NULL,
+        reference TEXT NOT NULL, proxy TEXT NOT NULL, metric TEXT NOT NULL, target REAL NOT NULL, delta REAL NOT NULL,
+        certified REAL NOT NULL, estimate REAL NOT NULL, rows INTEGER NOT NULL, by_proxy INTEGER NOT NULL,
+        by_reference INTEGER NOT NULL, labels INTEGER NOT NULL, method TEXT NOT NULL, sample_digest TEXT NOT NULL,
+        reason TEXT NOT NULL, scope TEXT NOT NULL)""",
+    "CREATE INDEX certificates_by_query ON certificates (query_id)",
+)
+
+VERSION_10 = (
+    # What learnt from a model's answers, by task.
+    """CREATE TABLE students (
+        task TEXT PRIMARY KEY, function TEXT NOT NULL, model TEXT NOT NULL, about TEXT NOT NULL, met INTEGER NOT NULL,
+        body BLOB NOT NULL, updated_at REAL NOT NULL)""",
+)
+
+VERSION_11 = (
+    # What CREATE PROXY taught.
+    """CREATE TABLE proxies (
+        name TEXT PRIMARY KEY COLLATE NOCASE, function TEXT NOT NULL, words TEXT NOT NULL, task TEXT NOT NULL,
+        reference TEXT NOT NULL, inputs INTEGER NOT NULL, training INTEGER NOT NULL, hold_out INTEGER NOT NULL,
+        agreed INTEGER NOT NULL, embedded_by TEXT NOT NULL, told TEXT NOT NULL, numbers BLOB NOT NULL, tested BLOB NOT NULL,
+        created_at REAL NOT NULL)""",
+)
+
+VERSION_12 = (
+    # Right answers that users gave (CALL llm_feedback), by what is asked and the key of its inputs (text, or a digest).
+    """CREATE TABLE feedback (
+        task TEXT NOT NULL, input BLOB NOT NULL, answer TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (task, input))""",
+)
+
 # Entry i takes version i to i + 1. Append; never edit an entry that was released.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
+    VERSION_9, VERSION_10, VERSION_11, VERSION_12,
 )  # fmt: skip
 
 

@@ -84,6 +84,8 @@ _ADDED = ", ".join(map(_added, _SUMS))
 _ADD = f"""INSERT INTO statistics ({", ".join(_NAMES)}) VALUES ({", ".join(f"?{n + 1}" for n in range(len(_NAMES)))})
     ON CONFLICT (task, arm, data, thinned_by) DO UPDATE SET {_ADDED}, updated_at = max(updated_at, excluded.updated_at)"""
 _OF_TASK = f"SELECT {', '.join(_NAMES)} FROM statistics WHERE task = ? ORDER BY updated_at DESC, arm, data, thinned_by"
+_SHARES = """SELECT sum(rows_true) / sum(rows) FROM statistics WHERE function = ? AND arm = '' AND rows > 0
+    GROUP BY task HAVING sum(inputs) >= ? ORDER BY task"""
 
 _DROP_OLDEST = "DELETE FROM statistics WHERE rowid IN (SELECT rowid FROM statistics ORDER BY updated_at, rowid LIMIT ?)"
 
@@ -113,6 +115,10 @@ class Statistics:
     def of(self, task: str) -> list[TaskStatistics]:
         """All that is known of a task, the newest first."""
         return [TaskStatistics(*row) for row in self._tables.fetch(_OF_TASK, [task])]
+
+    def shares(self, function: str, least: float) -> list[float]:
+        """Of rows of which a function was TRUE, per task of which at least so many inputs were answered."""
+        return [float(share) for (share,) in self._tables.fetch(_SHARES, [function, least])]
 
     def _weights(self, new: TaskStatistics) -> tuple[float, float, float]:
         """Of what is there, of what was seen again, and of what was compared again."""

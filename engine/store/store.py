@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from ..errors import InterfaceError, ProgrammingError
 from .cache import Cache
+from .certificates import Certificates
 from .files import Handle, Synchronous, connect, open_store, translated
 from .insert import Insert
 from .prompts import Prompts
+from .proxies import Proxies
 from .queries import Queries
 from .records import (
     CALL_COLUMNS,
@@ -36,6 +38,7 @@ from .records import (
 )
 from .reuses import add_reuses
 from .statistics import Statistics
+from .students import Students
 from .tables import Rows, T
 from .tariffs import AT, KEY, CallLine, Recorded, add_lines
 from .traces import Traces
@@ -43,7 +46,7 @@ from .upkeep import Upkeep, keys_to_touch
 from .views import ViewName, read_usage, read_view
 from .writer import Writer
 
-NOT_WAITED_FOR: tuple[ViewName, ...] = ("stage_trace", "usage", "usage_by_query", "statistics")
+NOT_WAITED_FOR: tuple[ViewName, ...] = ("stage_trace", "usage", "usage_by_query", "statistics", "certificates")
 """Views of what is on its way to the store while a query already ends: they wait for it."""
 KEYS_PER_STATEMENT = 512  # SQLite before 3.32 takes 999 parameters
 
@@ -250,6 +253,11 @@ class Store:
         return Prompts(self)
 
     @property
+    def proxies(self) -> Proxies:
+        """Students with a name."""
+        return Proxies(self)
+
+    @property
     def traces(self) -> Traces:
         """When calls waited and ran, on which device."""
         return Traces(self)
@@ -258,6 +266,16 @@ class Store:
     def statistics(self) -> Statistics:
         """What calls were like."""
         return Statistics(self)
+
+    @property
+    def certificates(self) -> Certificates:
+        """What was proved of calls' answers."""
+        return Certificates(self)
+
+    @property
+    def students(self) -> Students:
+        """What learnt from models' answers."""
+        return Students(self)
 
     @property
     def cache(self) -> Cache:
@@ -285,7 +303,7 @@ class Store:
 
         Parameters
         ----------
-        view : ``calls``, ``errors`` and ``stage_trace`` (newest first), ``usage`` (a row per model
+        view : ``calls``, ``errors``, ``certificates`` and ``stage_trace`` (newest first), ``usage`` (a row per model
             and function), ``usage_by_query`` (also per day and query), ``statistics``, ``models``.
         query_id : only this query's; not for ``statistics`` and ``models``.
         limit : at most so many rows.

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from .records import UsageTotals
 
-ViewName = Literal["calls", "usage", "usage_by_query", "errors", "models", "stage_trace", "statistics"]
+ViewName = Literal["calls", "usage", "usage_by_query", "errors", "models", "stage_trace", "statistics", "certificates"]
 
 ROWS_PER_BATCH = 10_000
 _TYPES = {
@@ -132,6 +132,16 @@ VIEWS: dict[ViewName, View] = {
         _schema(
             "query_id text, stage text, device text, model text, units int, queued time, started time, ended time, "
             "outcome text"
+        ),
+        "ORDER BY id DESC",
+    ),
+    "certificates": View(
+        f"""SELECT {_micros("at")}, query_id, call_site, function, reference, proxy, metric, target, delta, certified, estimate,
+            rows, by_proxy, by_reference, labels, method, sample_digest, reason, scope FROM certificates""",
+        _schema(
+            "issued_at time, query_id text, call_site text, function text, reference text, proxy text, metric text, target real, "
+            "delta real, certified real, estimate real, rows int, by_proxy int, by_reference int, labels int, method text, "
+            "sample_digest text, reason text, scope text"
         ),
         "ORDER BY id DESC",
     ),

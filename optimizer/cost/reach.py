@@ -25,7 +25,7 @@ from ..ordering.chains import chain_order
 from ..ordering.predicate import Answer, Keep, Logic, Predicate
 from ..ordering.trees import Known, Tree, answered, leaves, renumbered
 from .figure import Figure, joined
-from .shares import SEMANTIC_SELECTIVITY, feeds, prior_share
+from .shares import SEMANTIC_SELECTIVITY, feeds, prior_share, usual
 
 MOST_KNOWN = 6
 """Parts known beforehand of which all combinations are looked at; with more of them, calls count in the order of the text."""
@@ -111,8 +111,9 @@ def _others(shares: Sequence[Figure]) -> Iterator[list[float]]:
 def _share(one: Together, place: int, plan: Plan, statistics: Statistics) -> Figure:
     """Of rows for which a call's leaf is TRUE."""
     call = one.calls[place]
-    learnt = statistics.selectivity(call, feeds(plan, call)) if one.leaves[place] == call.output.name else None
-    return learnt or prior_share(SEMANTIC_SELECTIVITY)
+    if one.leaves[place] != call.output.name:
+        return prior_share(SEMANTIC_SELECTIVITY)
+    return statistics.selectivity(call, feeds(plan, call)) or usual(call, statistics)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from .figure import Figure, exactly, guess
 from .shares import prior_share
 
 GUARD_SELECTIVITY = 0.5
-TWICE, THUMB = 2.0, 1.4
-"""Factors by which a stated guess may be wrong either way: of a number of rows, of characters in a token."""
+TWICE, THUMB, COUNTED = 2.0, 1.4, 1.2
+"""Factors by which a stated guess may be wrong either way: of a number of rows, of characters in a token, of tokens that were counted
+(other rows are longer or shorter, and a chat template adds some)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class SourceSample:
     questions_a_row : per call site that ranks its rows, the most that it asks for one.
     joins : per call site that is a join's condition, what it is expected to ask.
     known : per condition, by its text, the share of rows of each combination of its parts that no answer is needed for.
+    tokenised : per call site whose model's own tokenizer has counted, the rows of which prompts were made.
     whole : the rows that there are, where ``rows`` are only those of them that a sample takes (``None``: these are all).
     """
 
@@ -77,6 +79,7 @@ class SourceSample:
     guarded: Collection[str] = ()
     joins: Mapping[str, Joined] = field(default_factory=dict)
     known: Mapping[str, Mapping[tuple[bool | None, ...], float]] = field(default_factory=dict)
+    tokenised: Mapping[str, int] = field(default_factory=dict)
     whole: Figure | None = None
 
     @property
@@ -125,6 +128,8 @@ def mean_in(
     if mean is None or sample is None or asked is None or calls is None:
         return None
     once = calls.value * sample.tokens_a_call.get(call.site, 0.0) / asked.value if asked.value else 0.0
+    if rows := sample.tokenised.get(call.site):
+        return guess(mean + once, f"{rows:,} rows, tokenised", COUNTED)
     return guess(mean + once, sample.source, THUMB)
 
 

@@ -146,7 +146,8 @@ def _plain(base: Plan) -> bool:
 def _alone(call: SemanticCall) -> bool:
     """Whether a row's answer is its own, and by the model that the query names."""
     function = functions().get(call.function)
-    together = call.top_k is not None or call.pairs is not None or call.arms is not None or call.merge is not None
+    others = (call.top_k, call.pairs, call.arms, call.merge, call.online, call.cascade)
+    together = any(mark is not None for mark in others)
     return function is not None and function.kind == "scalar" and not function.to_many and not together
 
 

@@ -53,7 +53,11 @@ def arms_of(call: SemanticCall, context: Context) -> tuple[Arm, ...]:
         return ()
     if call.merge is not None:  # its arms answer several calls
         return ()
-    if call.pairs is not None:  # its recall is of the reference's matches
+    if call.cascade is not None:  # what is promised of it is proved of its own proxy
+        return ()
+    if (
+        call.pairs is not None or call.online is not None
+    ):  # its recall is of the reference's matches; students answer for it
         return ()
     if call.options.get("on_error") == "details" or not comparable(function, parse_type(call.output.type)):
         return ()

@@ -40,7 +40,8 @@ def _covers(lower: SemanticCall, upper: SemanticCall, same: dict[str, str]) -> b
 
 
 def _resolved(call: SemanticCall, same: dict[str, str]) -> SemanticCall:
-    return replace(call, arguments=tuple(same.get(a, a) for a in call.arguments))
+    cascade = call.cascade and replace(call.cascade, column=same.get(call.cascade.column, call.cascade.column))
+    return replace(call, arguments=tuple(same.get(a, a) for a in call.arguments), cascade=cascade)
 
 
 def _same_guard(lower: SemanticCall, upper: SemanticCall, same: dict[str, str]) -> bool:

@@ -18,7 +18,7 @@ from ...engine.plan.nodes import (
     Sort,
     Unnest,
 )
-from ...engine.plan.walk import calls, children, walk, with_children
+from ...engine.plan.walk import calls, children, reads, walk, with_children
 from ..asked import Asked, asked, plain
 from ..conditions import columns_of, conditions_in, joined, parsed
 from ..context import Context
@@ -152,7 +152,7 @@ def _texts(plan: Plan) -> Iterator[str]:
         case Sort():
             yield plan.keys.sql
         case Call():
-            yield from (*plan.call.arguments, *([plan.call.guard] if plan.call.guard else ()))
+            yield from reads(plan)
         case _:
             return
 

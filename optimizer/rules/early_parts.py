@@ -21,7 +21,7 @@ def early_parts(plan: Plan, context: Context) -> Plan | None:
     Why correct: rows are held until their list is final, and given in the same order; what was asked of a part that is not in it
     was in vain, and is dropped.
     Wrong for: a LIMIT (more parts would be asked than it needs), below a call with ``on_error := 'fail'`` (it may fail on a part
-    that is not in the list in the end) or one that ranks all rows, and for ``llm_on_budget = 'partial'``, whose result must end behind
+    that is not in the list in the end) or one that ranks all rows or is guaranteed over all of them, and for ``llm_on_budget = 'partial'``, whose result must end behind
     a row that was paid for. In vain for a list that is not told bit by bit (several labels, rows that share a prompt).
     """
     if context.settings.llm_on_budget == "partial":
@@ -46,11 +46,16 @@ def _marked(plan: Plan, context: Context, *, called: bool) -> Plan:
         return with_children(plan, (with_children(relation, (below,)),))
     if not isinstance(plan, Call | Compute | Filter | Keep | Unnest):
         return plan
-    if isinstance(plan, Call) and (plan.call.top_k is not None or plan.call.options.get("on_error") == "fail"):
+    if isinstance(plan, Call) and _waits(plan.call):
         return plan
     (below,) = children(plan)
     rest = with_children(plan, (_marked(below, context, called=called or isinstance(plan, Call)),))
     return replace(rest, early=True) if called and isinstance(rest, Unnest) and _is_heard(rest, context) else rest
+
+
+def _waits(call: SemanticCall) -> bool:
+    """Whether it reads all rows before it answers one, or fails on a part that is not in the list in the end."""
+    return call.top_k is not None or call.cascade is not None or call.options.get("on_error") == "fail"
 
 
 def _is_heard(plan: Unnest, context: Context) -> bool:

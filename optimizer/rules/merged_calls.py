@@ -47,8 +47,8 @@ def merged_calls(plan: Plan, context: Context) -> Plan | None:
     in tokens: instructions and answers of all for every row, and the input once, or each for the rows it sees. Under guards that
     differ; ``examples``, which show one task's answer; ``batch_rows``. Nor for conditions that another model may screen.
     """
-    if context.policy.objective == "quality":
-        return None
+    if context.policy.objective == "quality" or context.settings.llm_router != "none":
+        return None  # a row's call is routed alone
     groups = [group for nodes in _streams(plan) for group in _groups(nodes, context)]
     if not groups:
         return None
@@ -161,7 +161,7 @@ def _request(call: SemanticCall) -> Generate | None:
     function = functions().get(call.function)
     if function is None or function.sql_name not in FUNCTIONS or not comparable(function, parse_type(call.output.type)):
         return None
-    special = (call.top_k, call.pairs, call.merge, call.truth, call.options.get("examples"))
+    special = (call.top_k, call.pairs, call.merge, call.truth, call.online, call.cascade, call.options.get("examples"))
     if any(value is not None for value in special) or call.options.get("batch_rows", 1) != 1 or not call.arguments:
         return None
     names = [function.parameters[min(place, len(function.parameters) - 1)].name for place in range(len(call.constants))]

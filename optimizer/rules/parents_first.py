@@ -21,7 +21,7 @@ def parents_first(plan: Plan, context: Context) -> Plan | None:
     only those it keeps are split. (Plain filters go there by relational_first.)
     Why correct: what it reads is the same for all rows that a row becomes, so it keeps or drops them together.
     Wrong for: ``LLM_FILTER('…', d.body || random())``, drawn once a part; and for a filter that may fail, which below would
-    meet rows that become none.
+    meet rows that become none. Nor for a call under a guarantee, which is of as many rows as it is asked about.
     """
     del context
     before, result = plan, transform_up(plan, _visit)
@@ -41,10 +41,15 @@ def _visit(node: Plan) -> Plan | None:
         reading |= reads(below) if makes else frozenset()
         (needed if makes else others).append(below)
         below = below.input
-    if not isinstance(below, Unnest) or not _may_pass(needed, reading, below):
+    if not isinstance(below, Unnest) or _guaranteed(needed) or not _may_pass(needed, reading, below):
         return None
     lowered = replace(below, input=_under_call(below, needed))
     return _stacked(others, lowered)
+
+
+def _guaranteed(steps: list[Step]) -> bool:
+    """Whether something is promised of an answer: it is of the rows where the call stands, and there are others below."""
+    return any(isinstance(step, Call) and step.call.cascade is not None for step in steps)
 
 
 def _may_pass(steps: list[Step], reading: frozenset[str], unnest: Unnest) -> bool:

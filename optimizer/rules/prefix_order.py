@@ -21,7 +21,7 @@ def prefix_order(plan: Plan, context: Context) -> Plan | None:
     Why correct: an answer depends on its own row, and the operator gives rows back in their own order, so an ORDER BY, a
     ``list()`` or the order of the table itself are as before.
     Wrong for: several rows in a prompt (``batch_rows``), whose company would change; and at a cap with
-    ``llm_on_budget = 'partial'``, where the rows done have to be the first ones; nor for rows that are compared with each other; nor below groups that are made one by one
+    ``llm_on_budget = 'partial'``, where the rows done have to be the first ones; nor for rows that are compared with each other, or sampled for a guarantee; nor below groups that are made one by one
     (``Pop``), where the oldest row goes first.
     """
     result = _marked(plan, context, context.settings.llm_on_budget == "error")
@@ -44,7 +44,7 @@ def _shareable(call: SemanticCall, context: Context) -> bool:
     function = functions().get(call.function)
     if function is None or function.kind != "scalar" or function.model_kind != "generate":
         return False
-    if not call.arguments or call.options.get("batch_rows", 1) != 1 or call.top_k is not None:
+    if not call.arguments or call.options.get("batch_rows", 1) != 1 or call.top_k or call.cascade:
         return False
     return context.capabilities(str(call.options["model"])).prefix_cache
 

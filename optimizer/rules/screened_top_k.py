@@ -74,7 +74,7 @@ def _top(node: Plan) -> tuple[Call, TopK] | None:
 def _plain(call: SemanticCall, context: Context) -> bool:
     """Whether a row's score is its own, and missing ones are NULL."""
     on_error = call.options.get("on_error") or context.settings.llm_on_error
-    given = (call.top_k, call.arms, call.truth, call.guard)
+    given = (call.top_k, call.arms, call.truth, call.guard, call.online, call.cascade)
     fits = call.function in FUNCTIONS and bool(call.arguments) and alone(call)
     return fits and on_error == "null" and all(mark is None for mark in given)
 

@@ -32,7 +32,7 @@ def semantic_join(plan: Plan, context: Context) -> Plan | None:
         return None
     if any(isinstance(node, Unnest | Demand) for node in walk(plan)):
         return None
-    recall = 1.0 - (1.0 - quality) / max(1, len(calls(plan)))
+    recall = 1.0 - (1.0 - quality) / max(1, sum(node.call.cascade is None for node in calls(plan)))
 
     def visit(node: Plan) -> Plan | None:
         call = _conjunct(node)
@@ -65,8 +65,8 @@ def _with_call(node: Plan, call: SemanticCall) -> Plan:
 def _plain(call: SemanticCall, context: Context) -> bool:
     """Whether an answer of a pair is its own, and FALSE like any other."""
     on_error = call.options.get("on_error") or context.settings.llm_on_error
-    judged_by_itself = call.arms is None and call.truth is None  # its recall is of its own matches, not of the user's
-    return call.function == "LLM_FILTER" and judged_by_itself and on_error == "null"
+    judged = (call.arms, call.truth, call.online, call.cascade)  # its recall is of its own matches, not of the user's
+    return call.function == "LLM_FILTER" and all(mark is None for mark in judged) and on_error == "null"
 
 
 def _sides(node: Call) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

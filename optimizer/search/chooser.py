@@ -10,6 +10,7 @@ from typing import Any
 
 from .agreement import agreement
 from .assignment import Assignment, Phase
+from .audits import Audits
 from .bounds import Bet, Proof
 from .chance import chance
 from .prospects import Prospects, horizon_of
@@ -99,7 +100,7 @@ class Chooser:
     _again: int = 0
     _left_in_wave: int = FIRST_WAVE
     _wave: list[tuple[Assignment, Mapping[int, Any]]] = field(default_factory=list)
-    _audit: Bet | None = None
+    _audits: Audits = field(init=False)
     _compared: tuple[int, ...] = ()
     _selected: int = 0
     _instead: float = 0.0
@@ -109,6 +110,7 @@ class Chooser:
     def __post_init__(self) -> None:
         self.asked = [0] * self.arms
         self.tallies = {arm: Tally(earlier=self.earlier.get(arm, NOTHING)) for arm in range(1, self.arms)}
+        self._audits = Audits(self.tallies)
         self._look()
         self.levels = self.levels or tuple(self._room * part / 4 for part in (1, 2, 3, 4))
         self._stand()
@@ -152,9 +154,12 @@ class Chooser:
             return self._serving(0)
         if self.serving is not None:
             arm = self.follows.who(self.seen, self.serving, self.proven)
-            if arm is not None and arm != self.serving:
+            if arm is None:
+                return None
+            if arm != self.serving:
                 self._settle(arm)
-            return None if arm is None else self._serving(arm)
+            self._see_audits()
+            return self._serving(self.serving)
         if not self._left_in_wave:
             return None
         self._left_in_wave -= 1
@@ -193,7 +198,9 @@ class Chooser:
         """What came of a row: the answer of each arm that gave one. Without the reference's nothing can be compared."""
         if assignment.phase == "audit" and 0 in answers:
             (_, arm) = assignment.arms
-            self._audited(arm, self.same(answers[arm], answers[0]) if arm in answers else 0.0)
+            self._audits.hear(assignment.number, arm, self.same(answers[arm], answers[0]) if arm in answers else 0.0)
+            if self.serving is not None:
+                self._see_audits()
         if self.compares:
             self._compare(assignment, answers)
         elif assignment.phase == "profile":
@@ -220,14 +227,10 @@ class Chooser:
                     f"after {self.seen:,} rows an arm agreed less than in earlier runs: they no longer count"
                 )
 
-    def _audited(self, arm: int, same: float) -> None:
-        if self._audit is None or self.serving != arm:
-            return
-        self.tallies[arm].audit(same)
-        self._audit.see(same)
-        if self._audit.won():
+    def _see_audits(self) -> None:
+        if self._audits.lost(self.follows.known):
             self.notes.append(f"after {self.seen:,} rows audits disagreed too often: the reference serves again")
-            self.tallies[arm].why = "disagreed in audits"
+            self.tallies[self.serving or 0].why = "disagreed in audits"
             self._settle(0)
 
     def _decide(self) -> None:
@@ -377,7 +380,7 @@ class Chooser:
         self.serving, self._again = arm, max(self._again, self.seen + LOOK_AGAIN)
         self._leave(arm)
         proof = self.tallies[arm].certified if arm else None
-        self._audit = Bet(1.0 - proof.loss, self.delta, above=False) if proof else None
+        self._audits.begin(arm, proof.loss if proof else None, self.delta)
         self._take()
         if self.boolean:
             self.kept_took(self.tallies[arm].lost_f1 if arm else 0.0)

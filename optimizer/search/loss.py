@@ -9,6 +9,7 @@ from operator import add
 
 PARTS = 40
 """Losses are given out in fortieths of the total, and a proof is rounded up to the next."""
+SLIGHTLY = 1e-9
 
 
 @dataclass(slots=True)
@@ -18,10 +19,21 @@ class Kept:
 
     total: float
     _taken: dict[str, float] = field(default_factory=dict)
+    _then: dict[str, float] | None = None
 
     def room(self, site: str) -> float:
-        """What others have left."""
-        return max(0.0, self.total - sum(lost for name, lost in self._taken.items() if name != site))
+        """What others have left; in rounds, had left at the last exchange."""
+        taken = self._taken if self._then is None else self._then
+        return max(0.0, self.total - sum(lost for name, lost in taken.items() if name != site))
+
+    def exchange(self) -> None:
+        """See :meth:`LossBudget.exchange`. If those that have decided since the last one take more than there is, those that
+        take least stand, and the others give way."""
+        self._then, free = {}, self.total
+        for name, lost in sorted(self._taken.items(), key=lambda taken: (taken[1], taken[0])):
+            if lost <= free + SLIGHTLY:
+                self._then[name] = lost
+                free -= lost
 
     def take(self, site: str, lost: float) -> None:
         """A filter has decided for an arm that seems to lose so much."""
@@ -57,6 +69,8 @@ class LossBudget:
     kept: Kept = field(init=False)
     _taken: dict[str, float] = field(default_factory=dict)
     _offers: dict[str, Sequence[float]] = field(default_factory=dict)
+    _rooms: dict[str, float] | None = None
+    _known: dict[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.kept = Kept(self.total)
@@ -74,8 +88,10 @@ class LossBudget:
         """What a site may lose: what is best for all by what they offer, of what others have not taken.
 
         It may be less than the site took: then others need it more, and it is to prove less or to give way. So nothing is put
-        aside for sites that have offered nothing yet.
+        aside for sites that have offered nothing yet. In rounds it is what the last exchange gave it.
         """
+        if self._rooms is not None:
+            return self._rooms.get(site, self.total / self.sites)
         others = {name: loss for name, loss in self._taken.items() if name != site}
         free = max(0.0, self.total - sum(others.values()))
         if site not in self._offers:
@@ -91,7 +107,8 @@ class LossBudget:
         taken = self._taken.get(site, 0.0)
         if site not in self._offers or not taken:
             return self.total, 0.0
-        rest, mine = [saved for name, saved in self._offers.items() if name != site], self._offers[site]
+        offers = self._offers if self._rooms is None else self._known
+        rest, mine = [saved for name, saved in offers.items() if name != site], self._offers[site]
         parts, held = _share(PARTS, mine, rest), math.ceil(min(1.0, taken / self.total) * PARTS - 1e-9)
         most = _most(rest)
         now = _saves(mine, held) + most[PARTS - held]
@@ -100,6 +117,31 @@ class LossBudget:
     def take(self, site: str, loss: float) -> None:
         """A site has decided for an arm that may lose so much."""
         self._taken[site] = loss
+
+    def exchange(self) -> None:
+        """From now on sites share in rounds: what each may lose is fixed until the next exchange, by what all have said until this one.
+        So if it is made between two rows, when all sites have decided what they decide by the rows before, nothing depends on who
+        decides first.
+        """
+        self._rooms, self._known = self._shares(), dict(self._offers)
+        self.kept.exchange()
+
+    def _shares(self) -> dict[str, float]:
+        """Of each site that has made an offer. Nobody gets more before others have given way; silent ones keep equal parts."""
+        names = sorted(self._offers)
+        silent = max(0, self.sites - len(names))
+        left = math.floor(PARTS * (1 - silent / self.sites) + SLIGHTLY)
+        free = self.total * left / PARTS - sum(self._taken.get(name, 0.0) for name in names)
+        shares = {}
+        for place, name in enumerate(names):
+            rest = [self._offers[other] for other in names[place + 1 :]]
+            part = _share(left, self._offers[name], rest) if rest else left
+            left -= part
+            taken, wanted = self._taken.get(name, 0.0), self.total * part / PARTS
+            more = min(max(0.0, wanted - taken), max(0.0, free))
+            free -= more
+            shares[name] = min(wanted, taken + more)
+        return shares
 
 
 def _share(parts: int, mine: Sequence[float], others: Sequence[Sequence[float]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,11 @@ class Follows(Protocol):
         """Changes so far."""
         ...
 
+    @property
+    def known(self) -> float:
+        """The number of a row up to which all answers have been counted; those of audits count up to there, too."""
+        ...
+
     def begun(self, number: int) -> None:
         """A row is asked about."""
         ...
@@ -77,6 +83,8 @@ class Steady:
     """Nobody follows anything: who was the cheapest when it was decided serves."""
 
     replans: Sequence[Replan] = ()
+    known = math.inf
+    """Nobody waits for anything."""
 
     def begun(self, number: int) -> None:
         """See :class:`Follows`."""
@@ -126,9 +134,14 @@ class Serving:
         self._ended: dict[int, Row] = {}
         self._compared: dict[int, Row] = {}
         self._failed: deque[bool] = deque(maxlen=BLOCK)
-        self._serves = self._since = self._due = 0
+        self._serves = self._since = self._due = self._known = 0
         self._until: dict[int, int] = {}
         self._rested: Counter[int] = Counter()
+
+    @property
+    def known(self) -> float:
+        """See :class:`Follows`. Seconds are as they come."""
+        return math.inf if self._lag(self._serves) is None else self._known
 
     def begun(self, number: int) -> None:
         """See :class:`Follows`."""
@@ -201,6 +214,7 @@ class Serving:
         if lag is not None and next(iter(self._open), row) <= last:
             return False
         self._count(self._ended, last)
+        self._known = last
         return True
 
     def _count(self, ended: dict[int, Row], last: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from anserdb.engine.physical.counted_tokens import counted_tokens
 from anserdb.udfs.models import llamacpp
 from anserdb.udfs.models.base import ChoiceAnswer, Generate, ModelSpec
 
@@ -37,3 +39,14 @@ async def test_texts_of_all_kinds(model: llamacpp.LlamaCpp) -> None:
     assert await model.count_tokens("a\ud800b") >= 2, "half a character is replaced, not refused"
     assert await model.count_tokens("<|im_start|>") > 1, "a control word in a text is text"
     assert await model.count_tokens("word " * 5000) >= 5000, "the context does not limit a count"
+
+
+async def test_explain_counts_with_what_is_open_and_opens_nothing(model: llamacpp.LlamaCpp) -> None:
+    requests = [
+        (Generate("Answer Yes or No.", text, ChoiceAnswer(("Yes", "No"))),) for text in ("a goose", "geese, geese")
+    ]
+    assert await asyncio.to_thread(counted_tokens, requests, model.capabilities) is None
+    assert not model.capabilities.counts_now()
+    counts = [await model.count_tokens(text) for text in ("Answer Yes or No.", "a goose", "geese, geese")]
+    mean = counts[0] + (counts[1] + counts[2]) / 2
+    assert await asyncio.to_thread(counted_tokens, requests, model.capabilities) == mean

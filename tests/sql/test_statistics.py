@@ -153,3 +153,19 @@ def test_rows_in_one_prompt_are_expected_to_share_it(con: anserdb.Connection, se
     expected = document(con, query)["estimates"]["1:LLM_CLASSIFY"]
     assert expected["calls"]["value"] == pytest.approx(10, abs=1)
     assert expected["tokens_in"]["value"] == pytest.approx(used, rel=0.02)
+
+
+def test_of_a_question_that_nobody_has_put_as_much_is_expected_as_of_others(con: anserdb.Connection) -> None:
+    """Four others are too few to say; the fifth is enough. What is learnt of the question itself takes their place."""
+    new = "SELECT id FROM t WHERE LLM_FILTER('seldom true, and new', body)"
+    con.sql("SET llm_cache = true")
+    for number in range(4):
+        rows(con, f"SELECT id FROM t WHERE LLM_FILTER('seldom true, {number}', body)")
+    assert "prior: selectivity 0.5" in rows(con, f"EXPLAIN {new}")[0][-1]
+    rows(con, "SELECT id FROM t WHERE LLM_FILTER('often true', body)")
+    text = rows(con, f"EXPLAIN {new}")[0][-1]
+    assert "mean of 5 earlier tasks" in text
+    assert f"rows≈{ROWS * (4 * 0.2 + 0.9) / 5:,.0f} " in text
+    rows(con, new)
+    assert "earlier tasks" not in rows(con, f"EXPLAIN {new}")[0][-1]
+    assert "earlier tasks" not in rows(con, "EXPLAIN SELECT LLM_CLASSIFY(body, ['a', 'b']) FROM t")[0][-1]

@@ -145,7 +145,7 @@ def test_who_takes_which() -> None:
     names = {
         name: {o.name for o in common_options(functions()[name])} for name in ("LLM_FILTER", "LLM_AGG", "LLM_EMBED")
     }
-    assert names["LLM_FILTER"] - names["LLM_AGG"] == {"examples", "batch_rows", "labels"}
+    assert names["LLM_FILTER"] - names["LLM_AGG"] == {"examples", "batch_rows", "labels", "guarantee", "delta", "proxy"}
     assert names["LLM_EMBED"] == {"model", "on_error", "cache", "timeout"}
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anserdb.optimizer.search.assignment import Assignment
 from anserdb.optimizer.search.chooser import Chooser
 from anserdb.optimizer.search.serving import DWELL, FAILED, HYSTERESIS, REST, WANTING, Row, Serving, Steady
 from anserdb.optimizer.search.spending import BLOCK, Spending
@@ -203,3 +204,33 @@ def test_audits_still_bring_the_reference_back() -> None:
     assert any("audits disagreed" in note for note in chooser.notes)
     assert serving.replans[0].why == WANTING
     assert serving.replans[-1].taken == 0
+
+
+def test_audits_end_a_service_at_the_same_row_whichever_is_answered_first() -> None:
+    """From row 300 on the arm disagrees; answers end in any order, of the 40 rows that may be under way."""
+
+    def notes(dice: random.Random | None) -> list[str]:
+        serving = Serving(2, lambda: [1.0, 0.1], lambda _: 32)
+        costs, earlier = (1.0, 0.1), {1: Earlier(rows=200, agreed=200)}
+        chooser = Chooser(
+            2, lambda: costs, lambda: 0.1, lambda _: None, rows=lambda: 5000.0, earlier=earlier, follows=serving
+        )
+        way: list[Assignment] = []
+        while chooser.seen < 3000:
+            given = chooser.assign() if len(way) < 40 else None
+            if given is not None:
+                way.append(given)
+            if given is None or dice is None or dice.random() < 0.5:
+                done = way.pop(0 if dice is None else dice.randrange(len(way)))
+                same = done.number < 300
+                said = {arm: 0 if not arm or same else 1 for arm in done.arms}
+                serving.ended(done.number, Row(), compared=done.phase == "profile")
+                if len(said) > 1:
+                    chooser.learn(done, said)
+        assert chooser.tallies[1].why == "disagreed in audits"
+        assert chooser.serving == 0
+        return chooser.notes
+
+    in_order = notes(None)
+    assert any("audits disagreed" in note for note in in_order)
+    assert all(notes(random.Random(seed)) == in_order for seed in range(4))

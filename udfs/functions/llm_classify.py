@@ -15,7 +15,7 @@ from ..prompts.inputs import DATA_RULE, fields, input_names, label
 from ..prompts.judgement import Judge, log_odds
 from ..prompts.labels import CONTENT_FREE, MAX_TOKENS, Labels, Scores, best
 from ..prompts.row_values import RowValues
-from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared
+from ..spec import DYNAMIC, Arguments, Ask, Option, Parameter, SemanticFunction, Unprepared, Weighed
 
 _MULTI_TOKENS = 256
 _REMEMBERED = 1000
@@ -40,8 +40,21 @@ class OneLabelTask:
 
     async def run(self, row: Sequence[Any], ask: Ask) -> str:
         """The label."""
+        label: str = (await self.weigh(row, ask)).value
+        return label
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the label is read off probabilities."""
+        return self.labels.scored
+
+    async def weigh(self, row: Sequence[Any], ask: Ask) -> Weighed:
+        """The label, and how much more it gained over the prior than the next one."""
         scores = await ask(self.labels.request(row[0]), self.labels.scores)
-        return best(scores, self.priors or dict.fromkeys(scores, 0.0))
+        priors = self.priors or dict.fromkeys(scores, 0.0)
+        label = best(scores, priors)
+        gains = sorted((scores[name] - priors[name] for name in scores), reverse=True)
+        return Weighed(label, gains[0] - gains[1])
 
     def requests(self, row: Sequence[Any]) -> Sequence[Request]:
         """One request."""

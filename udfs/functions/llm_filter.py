@@ -12,7 +12,7 @@ from ..prompts.inputs import input_names
 from ..prompts.judgement import MAX_TOKENS, Judge, log_odds, spoken
 from ..prompts.row_values import RowValues
 from ..prompts.template import instruction
-from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction
+from ..spec import DYNAMIC, Arguments, Ask, Parameter, SemanticFunction, Weighed
 
 
 @dataclass(slots=True)
@@ -37,10 +37,21 @@ class FilterTask:
 
     async def run(self, row: Sequence[Any], ask: Ask) -> bool | None:
         """Whether the condition holds."""
+        weighed = await self.weigh(row, ask)
+        return None if weighed is None else weighed.value
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the answer is read off probabilities."""
+        return self.judge.scored
+
+    async def weigh(self, row: Sequence[Any], ask: Ask) -> Weighed | None:
+        """Whether the condition holds, and how far the log-odds are above the threshold."""
         values = self.values.of(row)
         if None in values:
             return None
-        return await ask(self.judge.request(values), log_odds) > (self.prior or 0.0)
+        odds, threshold = await ask(self.judge.request(values), log_odds), self.prior or 0.0
+        return Weighed(odds > threshold, odds - threshold)
 
     def requests(self, row: Sequence[Any]) -> Sequence[Request]:
         """One request."""

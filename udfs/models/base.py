@@ -167,6 +167,7 @@ class Capabilities:
     dimension : length of its embeddings, when known beforehand.
     count_tokens : how many tokens of its own a text is, exactly and without a call; ``None``: its tokenizer is not at hand.
         It may raise NotSupportedError once it is asked: whether a server counts is known then.
+    counts_now : whether it would count without anything being loaded, started or connected to first.
     """
 
     generates: bool = True
@@ -179,6 +180,7 @@ class Capabilities:
     prefix_min_tokens: int = 0
     dimension: int | None = None
     count_tokens: Callable[[str], Awaitable[int]] | None = field(default=None, compare=False, repr=False)
+    counts_now: Callable[[], bool] = field(default=bool, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

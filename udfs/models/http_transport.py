@@ -69,6 +69,7 @@ class HttpTransport:
         self._timeout_s = timeout_s
         self._connections = connections
         self._extra_headers = extra_headers
+        self.reached = False
         self._session: aiohttp.ClientSession | None = None
         self._opening: asyncio.Lock | None = None
         self._proxy = _proxy(where.base_url)
@@ -106,6 +107,7 @@ class HttpTransport:
         sent(self._endpoint)
         try:
             async with self._post(session, path, body, self._streaming if sink is not None else None) as response:
+                self.reached = True
                 if sink is not None and streamed(response):
                     await pour(response, sink)
                     return response.status, response.headers, None
@@ -115,7 +117,7 @@ class HttpTransport:
         except Unreadable as error:
             failure = self._unreadable(error.raw)
         except Exception as error:
-            failure = self._failure(error)
+            self.reached, failure = False, self._failure(error)
         raise failure
 
     def _post(

@@ -74,6 +74,7 @@ class LlamaCpp:
             concurrency=self._slots,
             prefix_cache=True,
             count_tokens=self.count_tokens,
+            counts_now=self._opener.is_open,
         )
 
     async def call(self, request: Request) -> Reply:
@@ -182,6 +183,11 @@ class _Opener:
             return await asyncio.shield(waiter)
         finally:
             self._leave(future)
+
+    def is_open(self) -> bool:
+        """Whether the engine is there already."""
+        future = self._future
+        return future is not None and future.done() and not future.cancelled() and future.exception() is None
 
     def _join(self) -> Future[tuple[Engine, EngineKey]]:
         with self._guard:

@@ -56,7 +56,8 @@ def create(spec: ModelSpec) -> Model:
         extra_headers=headers,
     )
     if base_url != DEFAULT_BASE_URL:
-        capabilities = replace(capabilities, count_tokens=ServerTokenizer(transport, name).count)
+        tokenizer = ServerTokenizer(transport, name)
+        capabilities = replace(capabilities, count_tokens=tokenizer.count, counts_now=tokenizer.ready)
     dialect = Dialect(name, _form(options), scores=capabilities.choice_scores)
     return ChatModel(_identity(base_url, name, embedding), capabilities, transport, dialect, embedding)
 

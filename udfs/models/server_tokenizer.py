@@ -9,7 +9,7 @@ from typing import Any
 
 from ...engine.errors import NotSupportedError
 from .http_errors import Refusal, refused
-from .http_transport import HttpTransport, Refused
+from .http_transport import HttpTransport, Refused, on_this_machine
 
 _NOT_OFFERED = frozenset({400, 404, 405, 410, 415, 422, 501})
 
@@ -53,6 +53,13 @@ class ServerTokenizer:
         self._untried = [(address, form) for address in addresses for form in _FORMS]
         self._known: tuple[str, _Form] | None = None
         self._learning: asyncio.Lock | None = None
+
+    def ready(self) -> bool:
+        """Whether the server is known to be up and may be asked beside any query: it has answered, and its tokenizer is known, or it runs
+        on this machine, so that no text goes where none has been sent.
+        """
+        near = self._known is not None or (bool(self._untried) and on_this_machine(self._transport.where.base_url))
+        return self._transport.reached and near
 
     async def count(self, text: str) -> int:
         """Tokens of the text as it stands, without those that a chat template adds.

@@ -51,7 +51,10 @@ class Served:
     def __init__(
         self, identity: str, capabilities: Capabilities, server: ServerProcess, connect: Callable[[str], ChatModel]
     ) -> None:
-        self._identity, self._capabilities = identity, replace(capabilities, count_tokens=self._count)
+        self._identity, self._capabilities = (
+            identity,
+            replace(capabilities, count_tokens=self._count, counts_now=self._counts_now),
+        )
         self._server, self._connect = server, connect
         self._model: ChatModel | None = None
         self._starting: asyncio.Lock | None = None
@@ -74,6 +77,9 @@ class Served:
         count = (self._model or await self._start()).capabilities.count_tokens
         assert count is not None
         return await count(text)
+
+    def _counts_now(self) -> bool:
+        return self._model is not None and self._model.capabilities.counts_now()
 
     async def close(self) -> None:
         """Close the connections and stop the server."""
@@ -107,7 +113,8 @@ def create(spec: ModelSpec) -> Model:
             spec.name, name, address, options.get("api_key_env", DEFAULT_KEY), options.get("api_key_secret")
         )
         transport = HttpTransport(where, timeout_s=options.get("timeout_s", 60.0), connections=capabilities.concurrency)
-        counts = replace(capabilities, count_tokens=ServerTokenizer(transport, name).count)
+        tokenizer = ServerTokenizer(transport, name)
+        counts = replace(capabilities, count_tokens=tokenizer.count, counts_now=tokenizer.ready)
         return ChatModel(identity, counts, transport, Dialect(name, "structured_outputs", scores=True), embedding)
 
     if serve is None:

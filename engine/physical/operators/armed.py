@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ....optimizer.search.assignment import Assignment
 from ....udfs.spec import Emit
-from ...errors import DataError, ModelError
+from ...errors import DataError, Error, ModelError
 from .asker import Asker, unheard
 from .call_stage import Armed
 from .coded import Silent
 from .line import Line
+
+T = TypeVar("T")
 
 
 class ArmedAsker:
@@ -26,12 +29,11 @@ class ArmedAsker:
 
     def __init__(self, askers: Sequence[Asker], armed: Armed) -> None:
         self._askers, self._armed, self._chooser = askers, armed, armed.chooser
-        self._line = Line(armed.chooser)
+        self._line = Line(armed.chooser, armed.questions, self._begins)
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:
         """See :class:`Asker`."""
-        self._armed.questions.one()
-        return self._answer(self._line.place(), values, emit)
+        return self._answer(self._line.place(values), values, emit)
 
     def settle(self) -> None:
         """See :class:`Asker`."""
@@ -43,18 +45,45 @@ class ArmedAsker:
         for asker in self._askers:
             await asker.close()
 
+    def _begins(self, assignment: Assignment, values: Sequence[Any]) -> None:
+        """In the order of rows: what arms cost is known from the first that are compared."""
+        self._armed.questions.deciding += 1
+        if assignment.phase == "profile":
+            # If no request can be made of it, whoever asks the row will say so.
+            with suppress(Error, ValueError, TypeError, AttributeError, LookupError):
+                self._armed.costs.look(values)
+
     async def _answer(self, place: asyncio.Future[Assignment], values: Sequence[Any], emit: Emit) -> Any:
         assignment = await place
         if assignment.phase == "serve":
-            return await self._served(assignment.serve, values, emit)
-        return await self._compared(assignment, values, emit)
+            return await self._or_reference(await self._deciding(self._who(assignment, values)), values, emit)
+        return await self._compared(await self._deciding(self._worth(assignment, values)), values, emit)
+
+    async def _deciding(self, looks: Coroutine[Any, Any, T]) -> T:
+        """What is looked up before a row asks. Until then it is one that may yet share a prompt."""
+        try:
+            return await looks
+        finally:
+            self._armed.questions.deciding -= 1
+            self.settle()
+
+    async def _who(self, assignment: Assignment, values: Sequence[Any]) -> int:
+        return await self._instead(assignment.serve, values)
+
+    async def _worth(self, assignment: Assignment, values: Sequence[Any]) -> Assignment:
+        del values
+        return assignment
 
     async def _served(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
-        if arm and await self._paid_for(values):
-            self._chooser.asked[arm] -= 1
-            self._chooser.asked[0] += 1
-            return await self._askers[0].ask(values, emit)
-        return await self._or_reference(arm, values, emit)
+        return await self._or_reference(await self._instead(arm, values), values, emit)
+
+    async def _instead(self, arm: int, values: Sequence[Any]) -> int:
+        """The reference, if its answer has been paid for."""
+        if not arm or not await self._paid_for(values):
+            return arm
+        self._chooser.asked[arm] -= 1
+        self._chooser.asked[0] += 1
+        return 0
 
     async def _or_reference(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
         """An arm's answer; the reference's, where it has none."""
@@ -73,7 +102,6 @@ class ArmedAsker:
         self._chooser.learn(assignment, answers)
 
     async def _compared(self, assignment: Assignment, values: Sequence[Any], emit: Emit) -> Any:
-        self._armed.costs.look(values)
         # What one of the others writes is no guess of the row's answer.
         ears = [emit if arm == assignment.serve else unheard for arm in assignment.arms]
         asked = [self._askers[arm].ask(values, ear) for arm, ear in zip(assignment.arms, ears, strict=True)]

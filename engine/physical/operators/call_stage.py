@@ -8,14 +8,25 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from ....optimizer.cascades.certificate import Prices
+from ....optimizer.cascades.online.examples import Floats
+from ....optimizer.cascades.online.report import OnlineReport
+from ....optimizer.routing.evidence import Said
+from ....optimizer.routing.router import Router
+from ....optimizer.routing.site import SiteRouter
 from ....optimizer.search.assignment import Assignment
 from ....optimizer.search.chooser import Chooser
 from ....udfs.spec import Task
 from ...dataflow.caller import Caller
 from ...dataflow.memo import Memo
+from ...plan.cascade import Cascade
 from ...plan.nodes import SemanticCall
 from ...types import SqlType, arrow_type
+from ..cascading.proxy import Proxy
+from ..online_students import Students
+from ..row_batches import Input
 from ..row_fates import Batching
+from ..rows_to_come import Questions
 from .billed import Bill
 from .judged import Judged
 
@@ -31,7 +42,7 @@ class Looks(Protocol):
 class Counts(Protocol):
     """Who counts questions."""
 
-    def one(self) -> None:
+    def one(self) -> object:
         """One has come."""
         ...
 
@@ -59,7 +70,7 @@ class Armed:
     Parameters
     ----------
     names : the reference's first. stages : all but the reference's. chooser : who answers which row.
-    costs : told of the rows that are compared. questions : told of each.
+    costs : told of the rows that are compared. questions : how many there will be, and who is told of each.
     paid_for : whether the reference's answer for a row is in the store.
     judged : arms are compared with labels, as the reference is; ``None``: with the reference.
     follows : who is told what each arm's answers cost; ``None``: nobody.
@@ -70,9 +81,31 @@ class Armed:
     chooser: Chooser
     costs: Looks
     paid_for: Callable[[Sequence[Any]], Awaitable[bool]]
-    questions: Counts
+    questions: Questions
     judged: Judged | None = None
     follows: Followed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The arms of a call of which one answers each row.
+
+    Parameters
+    ----------
+    stages : all but the reference's. site : the policy, which has their names. router : of all calls of the query.
+    costs, questions, paid_for : see ``Armed``. feedback : right answers that the user gave, by input key.
+    above : what other calls said of the same inputs before. tell : told what this one says.
+    """
+
+    stages: tuple[CallStage, ...]
+    site: SiteRouter
+    router: Router
+    costs: Looks
+    questions: Questions
+    paid_for: Callable[[Sequence[Any]], Awaitable[bool]]
+    feedback: Mapping[str | bytes, Said]
+    above: Callable[[str | bytes], Sequence[Said]]
+    tell: Callable[[str | bytes, Said], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +132,64 @@ class Merging:
     ways: tuple[Way, ...]
     chooser: Chooser
     costs: Looks
-    questions: Counts
+    questions: Questions
     see: Callable[[int, Sequence[Any], Sequence[Any]], None]
     paid_for: Callable[[Sequence[Any], int], Awaitable[bool]]
     decided: Memo[str | bytes, int]
     notes: MutableMapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Proxied:
+    """Who may answer for a call under its promise.
+
+    Parameters
+    ----------
+    cascade : the promise. name : of the proxy, for people ("": there is none).
+    make : the proxy, given the scores of inputs, by key (of an expression; else there are none); ``None``: there is none.
+    prices : of the reference's answer and the proxy's, by some inputs; ``None``: not known. why : there is no proxy ("": there is).
+    note : what the user should know of it.
+    """
+
+    cascade: Cascade
+    name: str
+    make: Callable[[Mapping[str | bytes, Any]], Proxy] | None
+    prices: Callable[[Sequence[Sequence[Any]]], Prices | None]
+    why: str = ""
+    note: str = ""
+
+
+@dataclass(slots=True)
+class OnlineCounts:
+    """Distinct inputs of a run that students answered (a small model is one of them), and that the reference did; and how often
+    students had been found wanting before it."""
+
+    students: int = 0
+    reference: int = 0
+    alarms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Students that a call teaches, made ready to run.
+
+    Parameters
+    ----------
+    students : finds them, in their thread. vectors : of texts, a row of NaN where there is none; ``None``: nobody makes any.
+    small : the call as a small model would answer it; ``None``: there is none.
+    paid_for : whether the reference's answer for a row is in the store. at_once : questions that the reference answers at once.
+    counts : of this run. tell : told what students have done, when the last row is answered.
+    met : how many inputs they have seen in earlier runs, as far as they were saved.
+    """
+
+    students: Callable[[], Students]
+    vectors: Callable[[Sequence[str]], Awaitable[Floats]] | None
+    small: CallStage | None
+    paid_for: Callable[[Sequence[Any]], Awaitable[bool]]
+    at_once: int
+    counts: OnlineCounts
+    tell: Callable[[OnlineReport], None]
+    met: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +239,7 @@ class CallStage:
     aggregate : the argument is a list: its NULLs are dropped, and without any other element the answer is NULL.
     batching : how rows share prompts; ``None``: each has its own.
     armed : other stages that may answer in its place; ``None``: there are none.
+    routed : other stages of which one may answer a row; ``None``: there are none.
     screened : it is an arm that asks the reference about some rows (``Arm.checked``, ``Arm.beside``), and how many that were so far.
     written : it is an arm whose model writes an expression that answers rows, and what became of that.
     beside : stages of other models that it asks the same (``Arm.beside``).
@@ -160,6 +247,9 @@ class CallStage:
     blocks : who asks about blocks of pairs, made on first use; ``None``: its rows are no pairs.
     labels : who asks a row of a join about all labels, made on first use; ``None``: nobody may.
     keys : how rows of a join are asked for keys, made on first use; ``None``: nobody may.
+    held : tells it that rows to come are held back (see ``Meetings``); ``None``: they never are.
+    proxied : who may answer under the call's promise; ``None``: nothing is promised.
+    taught : students that may answer in its place; ``None``: it teaches none.
     """
 
     call: SemanticCall
@@ -169,6 +259,7 @@ class CallStage:
     aggregate: bool = False
     batching: Batching | None = None
     armed: Armed | None = None
+    routed: Routed | None = None
     screened: Screened | None = None
     written: Written | None = None
     beside: tuple[CallStage, ...] = ()
@@ -176,6 +267,9 @@ class CallStage:
     blocks: Callable[[], Caller] | None = None
     labels: Callable[[], Caller] | None = None
     keys: Callable[[], Batching] | None = None
+    held: Callable[[Callable[[], Input], Callable[[], None]], Callable[[], Input]] | None = None
+    proxied: Proxied | None = None
+    taught: Taught | None = None
 
     @property
     def rows_a_prompt(self) -> int:

@@ -33,7 +33,17 @@ class FollowedAsker(ArmedAsker):
     def __init__(self, askers: Sequence[Asker], armed: Armed, follows: Followed) -> None:
         super().__init__([_Billed(arm, asker, follows) for arm, asker in enumerate(askers)], armed)
         self._follows, self._rerun = follows, not armed.chooser.compares
+        self._first = set[int]()
         self._proven, self._again = list[int](), 0
+        self._may: dict[int, Sequence[int]] = {}
+
+    def _begins(self, assignment: Assignment, values: Sequence[Any]) -> None:
+        """In the order of rows, so that what is known of a row does not depend on when others are looked up."""
+        super()._begins(assignment, values)
+        if assignment.phase == "serve":
+            self._may[assignment.number] = self._others(assignment.serve)
+        elif assignment.phase == "profile" and len(self._first) < FIRST_WAVE:
+            self._first.add(assignment.number)
 
     async def _answer(self, place: asyncio.Future[Assignment], values: Sequence[Any], emit: Emit) -> Any:
         assignment = await place
@@ -42,46 +52,55 @@ class FollowedAsker(ArmedAsker):
         BILL.set(None)  # what the row was asked by another call is on that call's
         try:
             if assignment.phase == "serve":
-                return await self._served(assignment.serve, values, emit)
-            if assignment.phase == "audit" and await self._idle(assignment.arms[-1], values):
-                self._chooser.asked[assignment.arms[-1]] -= 1
+                return await self._or_reference(await self._deciding(self._who(assignment, values)), values, emit)
+            assignment = await self._deciding(self._worth(assignment, values))
+            if assignment.phase == "audit" and len(assignment.arms) == 1:
                 return await self._askers[0].ask(values, emit)
-            return await self._compared(await self._worth(assignment, values), values, emit)
+            return await self._compared(assignment, values, emit)
         finally:
             BILL.set(None)
             if BILLS.get() is bills:  # nobody has been told yet
                 self._follows.ended(assignment, values, bills)
             self._line.move_on()
 
-    async def _served(self, arm: int, values: Sequence[Any], emit: Emit) -> Any:
-        found = await self._found(arm, values)
-        self._chooser.asked[arm] -= 1
+    async def _who(self, assignment: Assignment, values: Sequence[Any]) -> int:
+        found = await self._found(assignment.serve, self._may.pop(assignment.number), values)
+        self._chooser.asked[assignment.serve] -= 1
         self._chooser.asked[found] += 1
-        return await self._or_reference(found, values, emit)
+        return found
 
     async def _worth(self, assignment: Assignment, values: Sequence[Any]) -> Assignment:
         """A comparison without what is not worth paying for: in a rerun, a row whose reference's answer is there saves nothing, and
         tells for nothing what is there of others. It is one if the first wave finds the reference's answers, and the others', too,
-        or earlier runs have compared them on other rows of the data."""
-        if not self._rerun and assignment.number > FIRST_WAVE:
+        or earlier runs have compared them on other rows of the data. Of that wave each row is taken for itself."""
+        if assignment.phase == "audit":
+            return await self._audited(assignment, values)
+        first = assignment.number in self._first
+        if self._chooser.compares or not (first or self._rerun):
             return assignment
         found = [arm for arm in assignment.arms if await self._follows.found(arm, values)]
-        if assignment.number <= FIRST_WAVE:
-            known = len(found) == len(assignment.arms) or any(each.rows for each in self._chooser.earlier.values())
-            self._rerun = self._rerun and 0 in found and known
-        if assignment.phase != "profile" or not self._rerun or 0 not in found:
+        again = 0 in found
+        if first:
+            again = again and (
+                len(found) == len(assignment.arms) or any(e.rows for e in self._chooser.earlier.values())
+            )
+            self._rerun = self._rerun and again
+        if not again:
             return assignment
         for arm in set(assignment.arms).difference(found):
             self._chooser.asked[arm] -= 1
         return replace(assignment, arms=tuple(found))
 
-    async def _idle(self, arm: int, values: Sequence[Any]) -> bool:
-        """Whether an audit would ask an arm that would not have been asked: the reference's answer is there."""
-        return await self._follows.found(0, values) and not await self._follows.found(arm, values)
+    async def _audited(self, audit: Assignment, values: Sequence[Any]) -> Assignment:
+        """None, if it would ask an arm that would not have been asked: the reference's answer is there."""
+        arm = audit.arms[-1]
+        if not await self._follows.found(0, values) or await self._follows.found(arm, values):
+            return audit
+        self._chooser.asked[arm] -= 1
+        return replace(audit, arms=(0,))
 
-    async def _found(self, arm: int, values: Sequence[Any]) -> int:
+    async def _found(self, arm: int, others: Sequence[int], values: Sequence[Any]) -> int:
         """Who has answered it before, of those who may serve: so a rerun pays nothing, whoever served when. Else who serves."""
-        others = self._others(arm)
         asked = [*([0] if arm or others else []), *([arm] if arm and others else []), *others]
         for other in asked:
             if await self._follows.found(other, values):

@@ -21,8 +21,12 @@ from .labelled import LabelledAsker
 from .leaving import Leaving
 from .merged import merged_asker
 from .mixed import MixedAsker
+from .online import MOST, OnlineAsker
+from .routed import RoutedAsker, WeighingAsker
 
 Fatal = Callable[[BaseException], None]
+STUDENTS_ROWS = MOST // 4
+"""Rows in flight where students answer: a micro-batch has to find room in the window, and another one behind it."""
 
 
 class Inquiry(Protocol):
@@ -73,6 +77,8 @@ class CallInquiry:
         self._stage, self._run = stage, run
         self._answers = Answers(stage.call, stage.type, run, stage.caller.progress)
         self.share, self.strict, self.rows_in_flight = stage.call.distinct, self._answers.strict, stage.rows_in_flight
+        if stage.taught is not None:
+            self.rows_in_flight = max(stage.rows_in_flight, STUDENTS_ROWS)
 
     def inputs(self, batch: pa.RecordBatch) -> list[Sequence[Any] | None]:
         """See :class:`Inquiry`."""
@@ -84,17 +90,35 @@ class CallInquiry:
 
     def asker(self, rows_to_come: Callable[[], Input], *, hears: bool, fatal: Fatal) -> Asker:
         """See :class:`Inquiry`."""
+        made: list[Asker] = []
+        if self._stage.held is not None:
+            rows_to_come = self._stage.held(rows_to_come, lambda: made[0].settle())
+        made.append(self._asker(rows_to_come, hears=hears, fatal=fatal))
+        return made[0]
+
+    def _asker(self, rows_to_come: Callable[[], Input], *, hears: bool, fatal: Fatal) -> Asker:
+        armed = self._stage.armed
+
+        def known() -> Input:
+            return "open" if armed is not None and armed.questions.deciding else rows_to_come()
 
         def asker(stage: CallStage, fatal: Fatal) -> StageAsker:
-            return StageAsker(stage, self._run, input=rows_to_come, hears=hears, fatal=fatal)
+            return StageAsker(stage, self._run, input=known, hears=hears, fatal=fatal)
 
-        reference, armed = asker(self._stage, fatal), self._stage.armed
+        def weighing(stage: CallStage) -> StageAsker:
+            return WeighingAsker(stage, self._run, input=rows_to_come, hears=False, fatal=_let_be)
+
+        reference = asker(self._stage, fatal)
         # That nobody is there to answer for an arm is no reason to end: the reference may.
         other = partial(asker, fatal=_let_be)
         own: Asker = reference
         if armed is not None:
             askers = [reference, *(arm_asker(arm, reference, other) for arm in armed.stages)]
             own = _armed_asker(askers, armed)
+        if (routed := self._stage.routed) is not None:
+            own = RoutedAsker(reference, [weighing(arm) for arm in routed.stages], routed)
+        if self._stage.taught is not None:
+            own = OnlineAsker(reference, self._stage.taught, self._run, rows_to_come)
         part = self._stage.merged
         return own if part is None else merged_asker(part.number, part.group(), own, other)
 

@@ -32,7 +32,7 @@ class LabelledAsker(ArmedAsker):
         chooser, places = armed.chooser, Places(armed.chooser)
         super().__init__([JudgedAsker(each, arm, chooser, judged, places) for arm, each in enumerate(askers)], armed)
         self._judged, self._places = judged, places
-        self._line = Line(places)
+        self._line = Line(places, armed.questions, self._begins)
         self._open: set[asyncio.Future[None]] = set()
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from ....optimizer.search.assignment import Assignment
 from ....udfs.models.base import Generate, Reply, Request
 from ....udfs.prompts.merged import merged, replies
 from ....udfs.spec import Emit
-from ...errors import DataError, InvalidAnswer, ModelError
+from ...errors import DataError, Error, InvalidAnswer, ModelError
 from .asker import Asker, unheard
 from .call_stage import CallStage, Merging, Way
 from .line import Line
@@ -86,12 +87,17 @@ class _Leader(_Alone):
 
     def __init__(self, ways: Ways, merging: Merging) -> None:
         super().__init__(ways, merging, 0)
-        self._line = Line(merging.chooser)
+        self._line = Line(merging.chooser, merging.questions, self._begins)
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:
         """See :class:`Asker`."""
-        self._merging.questions.one()
-        return self._answer(self._line.place(), values, emit)
+        return self._answer(self._line.place(values), values, emit)
+
+    def _begins(self, assignment: Assignment, values: Sequence[Any]) -> None:
+        if assignment.phase == "profile":
+            # If no request can be made of it, whoever asks the row will say so.
+            with suppress(Error, ValueError, TypeError, AttributeError, LookupError):
+                self._merging.costs.look(values)
 
     async def _answer(self, place: asyncio.Future[Assignment], values: Sequence[Any], emit: Emit) -> Any:
         assignment = await place
@@ -106,7 +112,6 @@ class _Leader(_Alone):
 
     async def _compared(self, assignment: Assignment, values: Sequence[Any]) -> Any:
         """Ask all calls of the group in every way; the answer is that of the call as written."""
-        self._merging.costs.look(values)
         came = await asyncio.gather(*(self._said(arm, values) for arm in assignment.arms))
         said = dict(zip(assignment.arms, came, strict=True))
         for arm in assignment.arms[1:] if assignment.phase == "profile" else ():

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from ....udfs.spec import Compares
 from ...errors import DataError, ModelError, OperationalError
-from .answers import ENOUGH_ROWS, with_place
+from .answers import ENOUGH_ROWS
 from .call_stage import CallStage
-from .questions import hopeless, preview_of
+from .patience import Patience
+from .questions import preview_of
 
 T = TypeVar("T")
 
@@ -37,9 +38,9 @@ class RowJudge:
     ) -> None:
         assert isinstance(stage.task, Compares)
         self._task, self._pairs, self._stage, self._rows = stage.task, stage.task, stage, rows
-        self._strict, self._most, self._error_ratio = strict, most, error_ratio
-        self._first_failures: list[Exception] = []
-        self._answered = self._scoring = self._pairing = False
+        self._most, self._error_ratio = most, error_ratio
+        self._patience = Patience(stage.call.site, strict=strict)
+        self._scoring = self._pairing = False
         self._compared = self._failed = 0
         self.errors: dict[int, Exception] = {}
         self.last_failure = ""
@@ -71,32 +72,21 @@ class RowJudge:
         try:
             answer = await self._pairs.compare(first, second, self._stage.caller)
         except (ModelError, DataError) as error:
-            self._weigh(error, f"{preview_of(first)}' beside '{preview_of(second)}")
+            self._patience.bear(error, f"{preview_of(first)}' beside '{preview_of(second)}")
             self.last_failure = str(error)
             return None
-        self._answered = True
+        self._patience.answered()
         return answer
 
     async def _scored_row(self, row: int) -> float | None:
         try:
             score: float | None = await self._task.run(self._rows[row], self._stage.caller)
         except (ModelError, DataError) as error:
-            self._weigh(error, preview_of(self._rows[row]))
+            self._patience.bear(error, preview_of(self._rows[row]))
             self.errors[row] = error
             return None
-        self._answered = True
+        self._patience.answered()
         return score
-
-    def _weigh(self, error: ModelError | DataError, preview: str) -> None:
-        """Raise it if it is not this question's alone."""
-        if self._strict:
-            raise with_place(error, f"{self._stage.call.site} failed on input '{preview}'") from error
-        if isinstance(error, ModelError) and error.hopeless:
-            raise error
-        if not self._answered and all(error is not earlier for earlier in self._first_failures):
-            self._first_failures.append(error)
-            if hopeless(self._first_failures):
-                raise error
 
 
 async def in_window(questions: Sequence[Callable[[], Awaitable[T]]], most: int) -> list[T]:

@@ -8,7 +8,7 @@ from ..tokens import Text
 
 _BLANK = r"(?>\s+|--[^\n]*|/\*.*?\*/)*+"  # atomic: a script may begin with many comments
 _OURS = re.compile(
-    rf"{_BLANK}(?:CREATE|ALTER|DROP|SHOW){_BLANK}(?:OR{_BLANK}REPLACE{_BLANK})?(?:MODELS?|PROMPTS?)\b"
+    rf"{_BLANK}(?:CREATE|ALTER|DROP|SHOW){_BLANK}(?:OR{_BLANK}REPLACE{_BLANK})?(?:MODELS?|PROMPTS?|PROX(?:Y|IES))\b"
     rf"|{_BLANK}(?:DROP|COMPACT){_BLANK}ANSWERS\b|{_BLANK}PROFILE\b|{_BLANK}SHOW{_BLANK}FRONTIER\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -35,7 +35,7 @@ def split_statements(sql: str) -> list[str]:
 
 
 def names_catalogue(sql: str) -> bool:
-    """Whether a statement is about models, prompts, answers or plans, by its first words.
+    """Whether a statement is about models, prompts, proxies, answers or plans, by its first words.
 
     >>> names_catalogue("/* once */ create or replace model m (…)"), names_catalogue("CREATE TABLE model (a INT)")
     (True, False)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from ...errors import ParseError, Position
 from ..tokens import Range, Text
 from .cache import CacheStatement, CompactAnswers, drop_answers
+from .feedback import GiveFeedback
 from .grammar import Arguments, Evaluate, arguments, expected, place
 from .model import AlterModel, CreateModel, DropModel, RenameModel
 from .profile import Profile
 from .prompt import CreatePrompt, DropPrompt
+from .proxy import CreateProxy, DropProxy, call_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,10 @@ class Retry:
     place: Position | None = field(default=None, compare=False, repr=False)
 
 
-Twin = CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt | CacheStatement | Retry | Profile
+Twin = (
+    CreateModel | AlterModel | RenameModel | DropModel | CreatePrompt | DropPrompt | CreateProxy | DropProxy
+    | CacheStatement | Retry | Profile | GiveFeedback
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +99,36 @@ def _drop_prompt(given: Arguments) -> DropPrompt | None:
     return None
 
 
+def _create_proxy(given: Arguments) -> CreateProxy | None:
+    match given.positional:
+        case (str(name), str(written), str(query)) if name.strip() and query.strip():
+            if (call := call_of(written)) is None or not _only(given.named, "replace", "if_not_exists"):
+                return None
+            places = given.places["0"], given.places["1"], given.places["2"]
+            replace, exists = _flags(given, "replace", "if_not_exists")
+            return CreateProxy(name, *call, query, replace, exists, places)
+    return None
+
+
+def _drop_proxy(given: Arguments) -> DropProxy | None:
+    match given.positional:
+        case (str(name),) if _only(given.named, "if_exists"):
+            (exists,) = _flags(given, "if_exists")
+            return DropProxy(name, exists, given.places["0"])
+    return None
+
+
 def _retry(given: Arguments) -> Retry | None:
     match given.positional:
         case (str(query_id),) if not given.named:
             return Retry(query_id, given.places["0"])
+    return None
+
+
+def _feedback(given: Arguments) -> GiveFeedback | None:
+    match given.positional:
+        case (str(table), str(call)) if table.strip() and call.rstrip().endswith(")") and not given.named:
+            return GiveFeedback(table.strip(), call.strip(), given.places["1"])
     return None
 
 
@@ -129,10 +160,16 @@ _FORMS: Mapping[str, _Form] = {
         "llm_create_prompt('name', 'text with {column}' [, replace := true] [, if_not_exists := true])", _create_prompt
     ),
     "LLM_DROP_PROMPT": _Form("llm_drop_prompt('name' [, if_exists := true])", _drop_prompt),
+    "LLM_CREATE_PROXY": _Form(
+        "llm_create_proxy('name', 'LLM_FILTER(''the condition'')', 'SELECT column FROM table' [, replace := true] [, if_not_exists := true])",
+        _create_proxy,
+    ),
+    "LLM_DROP_PROXY": _Form("llm_drop_proxy('name' [, if_exists := true])", _drop_proxy),
     "LLM_CACHE_CLEAR": _Form(
         "llm_cache_clear([model := 'small'] [, function := 'LLM_FILTER'] [, older_than := INTERVAL 7 DAY])", _clear
     ),
     "LLM_CACHE_COMPACT": _Form("llm_cache_compact()", _compact),
+    "LLM_FEEDBACK": _Form("llm_feedback('table with label', 'LLM_FILTER(''the condition'', column)')", _feedback),
     "LLM_PROFILE": _Form("llm_profile('query')", _profile),
     "LLM_RETRY": _Form("llm_retry('query id')", _retry),
 }

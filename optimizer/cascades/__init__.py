@@ -1,0 +1,1 @@
+"""What a sample proves of answers that a proxy gives in the reference's place; pure."""
