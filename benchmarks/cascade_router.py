@@ -196,14 +196,17 @@ def changes(each: Backends, seeds: int) -> None:
         for number in range(4_000):
             call.answer(number)
             swapped.answer(number)
-        abandoned.append(max((number for number in call.by_small if number >= 2_000), default=2_000) - 2_000)
+        abandoned.append(sum(number >= 2_000 + ABANDONED for number in call.by_small) / (2_000 - ABANDONED))
         recovered.append(1.0 - sum(number >= 2_000 + RECOVERED for number in swapped.wrong) / (2_000 - RECOVERED))
     print(f"{each.name}, changed at half-time (SIMULATED), llm_min_quality .9, {seeds} seeds")
+    print(
+        f"  seeds in which the poisoned one answers no row from {ABANDONED} executions on: {sum(not each for each in abandoned)} of {seeds}"
+    )
     met(
-        "poisoned: abandoned within so many executions, share of seeds",
-        fmean(each <= ABANDONED for each in abandoned),
-        1.0,
-        f", worst {max(abandoned)}",
+        f"poisoned: rows from {ABANDONED} executions on that it does not answer",
+        1.0 - fmean(abandoned),
+        0.99,
+        f", worst {1.0 - max(abandoned):.4f}",
     )
     met(
         f"harder: accuracy from {RECOVERED:,} rows after the change on, mean",
@@ -234,7 +237,7 @@ def main(seeds: int = SEEDS, rows: int = ROWS) -> None:
     equal_cost(every, seeds, rows, 0.9)
     confidence_alone(every, rows // 2, min(5, seeds))
     ninety(every, max(1, seeds // 4), rows)
-    gated((every[2], every[0], every[1]), seeds, GATED_ROWS)
+    gated((every[2], every[0], every[1]), max(1, seeds // 2), GATED_ROWS)
     changes(every[0], seeds)
     print(f"{time.perf_counter() - began:.0f} s")
 

@@ -11,7 +11,7 @@ WHERE source = 'rotten_tomatoes'
       proxy := 0.5 + 5 * (LLM_SIMILARITY(review, 'a wonderful film, I loved it') - LLM_SIMILARITY(review, 'a terrible film, I hated it'))
   );
 
--- With probability 0.9 at least 75 of 100 answers are the model's own, and of so many rows it was not asked.
+-- At least 75 of 100 answers are what the model says, but for a chance of 1 in 10; about by_proxy of the rows it was not asked.
 SELECT metric, target, certified, round(estimate, 3) AS estimate, rows, by_proxy, by_reference, labels, scope
 FROM llm_certificates()
 LIMIT 1;

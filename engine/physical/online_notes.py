@@ -56,7 +56,7 @@ def _level(level: LevelReport) -> str:
     if not level.acted:
         return "was never sure enough"
     agreed = f"agreed in {level.agreement:.1%} of {level.audited:,} audits" if level.audited else "no audit yet"
-    return f"answered {level.acted:,}; {agreed}, lower bound {level.lower:.1%}"
+    return f"was sure of {level.acted:,}; {agreed}, lower bound {level.lower:.1%}"
 
 
 def _listed(rows: Sequence[int]) -> str:

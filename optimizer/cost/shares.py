@@ -53,7 +53,7 @@ def of_tasks(shares: Sequence[float]) -> Figure | None:
     The interval is of one further task (Student's t of log-odds), which differs from others by :data:`APART` at least.
 
     >>> of_tasks([0.1, 0.2, 0.3, 0.2, 0.2]).range
-    '0.015 to 0.79'
+    '0.01 to 0.80'
     """
     if len(shares) < ENOUGH_TASKS:
         return None

@@ -21,7 +21,7 @@ class Audits:
     >>> audits.begin(1, 0.1, 0.05)
     >>> for row in range(20):
     ...     audits.hear(row, 1, 0.0)
-    >>> audits.lost(3), audits.lost(19)
+    >>> audits.lost(0), audits.lost(19)
     (False, True)
     """
 

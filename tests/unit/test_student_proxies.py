@@ -105,6 +105,16 @@ async def test_where_nobody_sees_anything_it_says_so_when_it_is_to_answer(failur
         await proxy.answer([("c",)])
 
 
+async def test_an_embedding_model_that_dies_after_the_first_lesson_ends_curiosity_and_not_the_query():
+    dead = []
+    proxy = student_proxy(SUBJECT, _embedder(lambda text: ModelError("down") if dead else (float(len(text) % 7), 1.0)))
+    await proxy.train([(f"{'x' * n}",) for n in range(40)], [n % 7 > 3 for n in range(40)])
+    dead.append(True)
+    assert await proxy.curious([(f"{n} more",) for n in range(800)]) == ()
+    with pytest.raises(ModelError, match="down"):
+        await proxy.answer([("new",)])
+
+
 async def test_what_rows_are_compared_with_has_to_be_there():
     """One likeness less would be another feature in its place."""
     labels = Subject("LLM_CLASSIFY", "a, b", ("a", "b"), ("a", "b"), 1)

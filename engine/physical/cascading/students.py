@@ -84,7 +84,9 @@ class Eye:
         if self._anchors is None:
             asked = await embedder.of(self._subject.anchors)
             if not np.isfinite(asked).all():  # features are the same ones for all rows, or they mean nothing
-                raise DataError(f"{self._subject.words!r:.80} cannot be embedded in full, so no row can be compared with it.")
+                raise DataError(
+                    f"{self._subject.words!r:.80} cannot be embedded in full, so no row can be compared with it."
+                )
             self._anchors = asked
         return self._anchors
 
@@ -153,7 +155,11 @@ class CuriousStudent(StudentProxy):
         wanted = left // (ROUNDS - self._rounds)
         self._rounds += 1
         looked = range(0, len(rows), max(1, math.ceil(len(rows) / LOOKS)))
-        said = await judged(self.learnt, self._eye, [rows[at] for at in looked])
+        try:
+            said = await judged(self.learnt, self._eye, [rows[at] for at in looked])
+        except (ModelError, DataError) as error:
+            self._blind = error
+            return ()
         unsure = sorted((each.certainty, at) for at, each in zip(looked, said, strict=True) if each is not None)
         return [at for _, at in unsure[:wanted]]
 

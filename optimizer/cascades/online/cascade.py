@@ -79,11 +79,12 @@ class OnlineCascade:
         self._places = {answer: place for place, answer in enumerate(self.classes)}
         self.levels: tuple[LevelName, ...] = tuple(name for name in ("hashed", "embedded", "model") if name in levels)
         self._prices, self._seed = prices or Prices(), seed
-        made = {
-            "hashed": lambda: HashedStudent(len(self.classes), hasher),
-            "embedded": lambda: EmbeddedStudent(len(self.classes)),
-        }
-        self._students = [made[name]() for name in self.levels if name != "model"]
+        count = len(self.classes)
+        self._students: list[HashedStudent | EmbeddedStudent] = [
+            HashedStudent(count, hasher) if name == "hashed" else EmbeddedStudent(count)
+            for name in self.levels
+            if name != "model"
+        ]
         self._policy = Policy(len(self.levels), len(self.classes), aim)
         self._drift = Drift(len(self.classes))
         self._books = Books(aim, self.levels)
@@ -145,7 +146,7 @@ class OnlineCascade:
         below: Floats | None = None
         for student in self._students:
             chances = student.chances(batch, below)
-            there = ~np.isnan(chances).any(axis=1)
+            there = np.isfinite(chances[:, 0])
             signs, choices = signs_of(np.nan_to_num(chances), below, self._books.asked), chances.argmax(axis=1)
             columns.append(
                 [Mark(int(choices[n]), signs[n], chances[n]) if there[n] else None for n in range(len(batch))]
