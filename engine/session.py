@@ -28,18 +28,15 @@ from .physical.cascading.vectors import vectors_of
 from .physical.catalogue import Catalogue
 from .physical.definitions import CatalogueDefinitions
 from .physical.diagnose import bound_columns, diagnose, parse
-from .physical.duck import Duck, Spool
+from .physical.duck import Duck
 from .physical.duck_secrets import DuckSecrets
 from .physical.estimate_report import estimates_table
 from .physical.estimates import Explained, explain
-from .physical.execute import Executor
-from .physical.learning import learn
+from .physical.execution import Execution
 from .physical.learnt import Learnt, learnt
 from .physical.model_pool import ModelPool
 from .physical.plan_notes import frontier_table, has_plans, with_plans
 from .physical.planned import Planned
-from .physical.profiling import ProfileStages
-from .physical.promises import certificate_lines
 from .physical.search_plans import Plans, plans_of
 from .physical.stages import Stages
 from .plan.nodes import Plan, SemanticCall
@@ -81,67 +78,6 @@ AS_WRITTEN = {
 }
 """Settings under which a call's own model answers it, or nobody."""
 _LITERAL = re.compile(r"'([^']*)'")
-
-
-class Execution:
-    """One run of a planned statement. ``open`` and ``close`` block; call them from one thread at a time."""
-
-    def __init__(self, session: Session, planned: Planned) -> None:
-        self.planned = planned
-        self.run = QueryRun(session.store, session.settings)
-        for notice in planned.notices:
-            self.run.notice(notice, about=notice)
-        self.stages = (ProfileStages if planned.profiles else Stages)(self.run, session.models)
-        self._executor = Executor(session.duck, self.run, self.stages)
-        self._session = session
-        self._untold: Stages | None = self.stages
-        self._certified = False
-
-    def open(self) -> Spool:
-        """Start, and give the reader of the result."""
-        return self._executor.read(self.planned.plan)
-
-    def interrupt(self, reason: BaseException) -> None:
-        """Stop: calls under way are cancelled; what they had brought is kept."""
-        self.run.cancel(reason)
-        self._session.duck.interrupt()
-        self._executor.interrupt()
-
-    def close(self) -> None:
-        """End the run and give back what it held."""
-        try:
-            self._executor.close()
-        finally:
-            self.run.finish()
-            self.certify()
-            self.keep()
-            self.learn()
-
-    def learn(self) -> None:
-        """Add what the calls were like to the statistics, once; the next plan waits for it, nobody else."""
-        stages, self._untold = self._untold, None
-        if stages is not None and (lesson := learn(self.planned.plan, stages, self._session.store)) is not None:
-            self._session.lessons.append(lesson)
-
-    def certify(self) -> None:
-        """Keep what was proved of the answers, once; nobody waits for it."""
-        issued = self.run.certificates
-        if issued and not self._certified:
-            self._certified = True
-            lines = certificate_lines(issued, self.planned.plan, self.run.query_id)
-            self._session.store.certificates.put(lines)
-
-    def keep(self) -> None:
-        """Keep the statement for ``llm_retry`` if rows have failed; idempotent."""
-        planned = self.planned
-        if planned.written:
-            retries.keep(self.run, planned.written, planned.plan, is_query=planned.returns_rows)
-
-    def explain(self, *, ran: bool = True) -> Explained:
-        """The plan with the figures of this run, or, if it has not ``ran`` yet, with estimates alone."""
-        progress = self.run.progress if ran else None
-        proved = self.run.certificates if ran else ()
-        return explain(self._session.duck, self.planned, self.stages, self._session.models, progress, proved)
 
 
 class Session:
@@ -322,13 +258,14 @@ class Session:
 
     def _learnt(self, plan: Plan) -> Learnt:
         """What is known beforehand, the query that ended last included."""
-        lessons, self.lessons = self.lessons, []
-        wait(lessons)
+        told = len(self.lessons)
+        wait(self.lessons[:told])
+        del self.lessons[:told]
         return learnt(self.duck, self.store, self.models.find, plan)
 
     def execute(self, planned: Planned) -> Execution:
         """A run of the plan, not yet started."""
-        execution = Execution(self, planned)
+        execution = Execution(planned, self.duck, self.store, self.settings, self.models, self.lessons)
         self._live.add(execution)
         self._ran = (execution.run.query_id, execution.run.estimates)
         return execution

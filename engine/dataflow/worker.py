@@ -67,5 +67,7 @@ def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | No
         return
     if error is None:
         future.set_result(result)
+    elif isinstance(error, StopIteration):  # no future takes it, and who waits would wait for ever
+        future.set_exception(RuntimeError("A function raised StopIteration."))
     else:
         future.set_exception(error)

@@ -13,9 +13,9 @@ import pyarrow as pa
 from ..dataflow.progress import QueryProgress
 from ..errors import Error, InterfaceError, InternalError, Interrupted, NotSupportedError
 from ..physical.duck import Duck
+from ..physical.execution import Execution
 from ..physical.spool import Spool
 from ..physical.stopping import STOPPED
-from ..session import Execution
 from .rows import Row
 from .translate import translate, translated
 from .typed_rows import TypedRows

@@ -18,7 +18,7 @@ import numpy as np
 from ...optimizer.context import Statistics
 from ...optimizer.cost.figure import Figure, exactly, joined
 from ...optimizer.cost.sampled import SourceSample
-from ...optimizer.cost.shares import SEMANTIC_SELECTIVITY, prior_share, selectivity, usual
+from ...optimizer.cost.shares import selectivity, usual
 from ...optimizer.search.estimation import Floats
 from ...optimizer.search.sampler import Number, Sampler
 from ..plan.nodes import Call, Filter, Plan, Relation
