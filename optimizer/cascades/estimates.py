@@ -30,7 +30,7 @@ def bounds_of(guarantee: Guarantee, sample: Sample, sides: Sides) -> tuple[Bound
 def _accuracy(target: float, sample: Sample, taken: Rows) -> Bound:
     wrong, unknown = _errors(sample, taken, wrong_if=False)
     rows = max(1, len(sample.order))
-    return Bound("accuracy", target, max(target, 1 - unknown / rows), 1 - wrong / rows)
+    return Bound("accuracy", target, float(max(target, 1 - unknown / rows)), float(1 - wrong / rows))
 
 
 def _errors(sample: Sample, side: Rows, wrong_if: bool) -> tuple[float, int]:

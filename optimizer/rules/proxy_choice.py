@@ -14,7 +14,7 @@ from ..rule import Rule
 
 def proxy_choice(plan: Plan, context: Context) -> Plan | None:
     """Names a proxy that CREATE PROXY made for this very call, if its test went well enough; else the cheapest model that may answer
-    for others, or, where there is none, a student that the call's own model teaches.
+    for others, those that give probabilities first, or, where there is none, a student that the call's own model teaches.
 
     What: ``LLM_FILTER('…', body, guarantee := 'accuracy >= 0.95')`` with ``CREATE MODEL tiny …``: tiny answers the rows of which a sample
     proves that they may be answered so. Models of ``llm_candidate_models`` alone are taken, if it names any.
@@ -35,7 +35,8 @@ def proxy_choice(plan: Plan, context: Context) -> Plan | None:
 def _chosen(call: SemanticCall, cascade: Cascade, context: Context) -> Cascade:
     if taught := context.taught(call):
         return replace(cascade, proxy="named", name=taught)
-    models = cheap(call, context)
+    # One that gives no probabilities is equally sure of all its answers, of which all or few can then be believed.
+    models = sorted(cheap(call, context), key=lambda model: not context.capabilities(model).choice_scores)
     return replace(cascade, name=models[0]) if models else replace(cascade, proxy="student")
 
 

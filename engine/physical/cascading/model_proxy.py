@@ -77,4 +77,8 @@ def note_of(stage: CallStage) -> str:
     """What the user should know of how sure a model's answers are; "": it is as sure as its probabilities say."""
     if isinstance(stage.task, Weighs) and stage.task.weighs:
         return ""
-    return f"{stage.call.options['model']} gives no probabilities of its answers here, so all of them are equally sure"
+    name = stage.call.options["model"]
+    return (
+        f"{name} gives no probabilities of its answers here, so all of them are equally sure; "
+        f"if its server has them: ALTER MODEL {name} SET (logprobs true)"
+    )
