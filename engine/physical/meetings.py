@@ -125,7 +125,11 @@ class Watched(InOrder):
 
 
 def meets(plan: Plan) -> bool:
-    """Whether several calls of a plan share what they may lose, and rows go from each to the next as they came."""
+    """Whether several calls of a plan share what they may lose, and rows go from each to the next as they came.
+
+    Where earlier runs have compared arms on this data, they share at any time: a rerun finds its answers whoever decides first, but not
+    if what a call may lose is fixed for a while at less than it had in the end.
+    """
     if not isinstance(plan, Relation) or plan.session or plan.embedded or len(plan.inputs) != 1:
         return False
     node, found = plan.inputs[0].plan, calls(plan)
@@ -134,7 +138,8 @@ def meets(plan: Plan) -> bool:
             return False
         node = node.input
     armed = [each.call.arms for each in found if each.call.arms is not None]
-    return isinstance(node, Source) and len(armed) > 1
+    known = any(rows for each in armed for rows, *_ in each.earlier)
+    return isinstance(node, Source) and len(armed) > 1 and not known
 
 
 def _plain(call: SemanticCall) -> bool:

@@ -15,14 +15,14 @@ from .threshold import CLOSED, Labelled, Threshold, solved
 
 KEPT, LATELY = 8_000, 1_500
 """Labelled rows that doubts are learnt from, and rows of any kind that say how common a doubt is."""
-ENOUGH = 50
+ENOUGH = 100
 """Labelled rows before anything is believed."""
 STEADY = 200
 GROWN = 1.1
 """Doubts are learnt anew when there are so many times as many labelled rows, or so many new ones:"""
 AT_MOST = 250
-SAVED_FOR, AT_ONCE = 2_000, 1.75
-"""What is allowed to go wrong and did not is spent over so many rows, and so many times what is allowed is never exceeded."""
+FOLDS = 4
+"""A threshold is chosen by doubts of rows that they were not learnt from."""
 SCARCE, PROBED = 6.0, 0.3
 """Where a labelled row speaks for more than one in so many of all that may go wrong, such a share of rows is asked for besides."""
 
@@ -32,7 +32,6 @@ class Policy:
 
     def __init__(self, levels: int, classes: int, aim: Aim) -> None:
         self._shape, self._aim = (levels, OWN_SIGNS + classes), aim
-        self._saved = 0.0
         self.forget()
 
     def forget(self) -> None:
@@ -76,22 +75,21 @@ class Policy:
         self._lately = np.concatenate([self._lately, pairs.signs])[-LATELY:]
         self._labelled = self._labelled.joined(pairs.at(known), KEPT)
         self._since += int(known.sum())
-        self._saved += len(known) * (1 - self._aim.quality - self._found.expected)
         rows = len(self._labelled.signs)
         if rows >= ENOUGH and self._since >= min(AT_MOST, (GROWN - 1) * self._fitted):
             self._fit()
 
     def _fit(self) -> None:
+        signs, wrong = self._labelled.signs, self._labelled.wrong
+        held_out: Floats = np.ones(signs.shape[:2])
         for level, doubt in enumerate(self._doubts):
-            signs = self._labelled.signs[:, level]
-            there = ~np.isnan(signs[:, 0])
+            there = ~np.isnan(signs[:, level, 0])
             if there.sum() >= ENOUGH:
-                doubt.fit(signs[there], self._labelled.wrong[there, level])
-        labelled = Labelled(self._all(self._labelled.signs), self._labelled.wrong, self._labelled.standing)
-        allowed = 1 - self._aim.quality
-        allowed = min(AT_ONCE * allowed, max(0.0, allowed + self._saved / SAVED_FOR))
-        self._found = solved(labelled, self._all(self._lately), allowed, self._aim.delta)
-        self._since, self._fitted = 0, len(self._labelled.signs)
+                held_out[there, level] = _held_out(signs[there, level], wrong[there, level])
+                doubt.fit(signs[there, level], wrong[there, level])
+        labelled = Labelled(held_out, wrong, self._labelled.standing)
+        self._found = solved(labelled, self._all(self._lately), 1 - self._aim.quality, self._aim.delta)
+        self._since, self._fitted = 0, len(signs)
 
     def _all(self, signs: Floats) -> Floats:
         return np.column_stack([doubt.of(signs[:, level]) for level, doubt in enumerate(self._doubts)])
@@ -105,12 +103,22 @@ class Policy:
             "wrong": pairs.wrong,
             "standing": pairs.standing,
             "lately": self._lately,
-            "saved": np.array(self._saved),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """What :meth:`dump` gave."""
         self._labelled = Pairs(state["signs"].astype(np.float64), state["choices"], state["wrong"], state["standing"])
-        self._lately, self._saved = state["lately"], float(state["saved"])
+        self._lately = state["lately"]
         if len(self._labelled.signs) >= ENOUGH:
             self._fit()
+
+
+def _held_out(signs: Floats, wrong: NDArray[np.bool_]) -> Floats:
+    """Per row its doubt by the other rows."""
+    doubts: Floats = np.ones(len(signs))
+    fold = np.arange(len(signs)) % FOLDS
+    for held in range(FOLDS):
+        others = Doubt()
+        others.fit(signs[fold != held], wrong[fold != held])
+        doubts[fold == held] = others.of(signs[fold == held])
+    return doubts

@@ -16,6 +16,10 @@ FINE, FINER = 16, 4
 """The first groups, of the surest rows, are so many times smaller: few of those are labelled, and they are not to be mixed with rows
 that are doubted."""
 
+DEAREST = 0.25
+"""Nobody answers who is doubted more: what may go wrong is not spent on guesses, each of which saves one question and costs as many
+wrong rows as several sure answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -38,12 +42,11 @@ class Threshold:
 
     Parameters
     ----------
-    expected, bound : of the share of all rows that go wrong, a cautious estimate and an upper bound. borders : doubts at which groups of labelled rows end.
+    bound : of the share of all rows that go wrong, from above. borders : doubts at which groups of labelled rows end.
     weights : per group, the share of all rows that one labelled row speaks for.
     """
 
     doubt: float
-    expected: float
     bound: float
     borders: Floats
     weights: Floats
@@ -55,7 +58,7 @@ class Threshold:
         return float(self.weights[min(int(np.searchsorted(self.borders, doubt)), len(self.weights) - 1)])
 
 
-CLOSED = Threshold(-1.0, 0.0, 0.0, np.zeros(0), np.zeros(0))
+CLOSED = Threshold(-1.0, 0.0, np.zeros(0), np.zeros(0))
 
 
 def solved(labelled: Labelled, lately: Floats, allowed: float, delta: float) -> Threshold:
@@ -86,14 +89,14 @@ def solved(labelled: Labelled, lately: Floats, allowed: float, delta: float) -> 
     shares = standing / np.bincount(groups, standing)[groups]
     weights = masses[groups] * shares
     scarce = masses * np.bincount(groups, shares**2)
-    found = Threshold(-1.0, 0.0, 0.0, borders, scarce)
+    found = Threshold(-1.0, 0.0, borders, scarce)
     for border, end in zip(borders, ends, strict=True):
-        if border >= 0.5:
+        if border >= DEAREST:
             break
-        expected, bound = _estimated(weights[:end], _wrong_at(labelled, order[:end], float(border)), delta)
+        bound = _bound(weights[:end], _wrong_at(labelled, order[:end], float(border)), delta)
         if bound > allowed:
             break
-        found = Threshold(float(border), expected, bound, borders, scarce)
+        found = Threshold(float(border), bound, borders, scarce)
     return found
 
 
@@ -112,12 +115,12 @@ def _wrong_at(labelled: Labelled, rows: NDArray[np.intp], threshold: float) -> N
     return made
 
 
-def _estimated(weights: Floats, wrong: NDArray[np.bool_], delta: float) -> tuple[float, float]:
-    """The expected weighted count of what is wrong, as if one more were (of average weight); and an upper bound of it."""
+def _bound(weights: Floats, wrong: NDArray[np.bool_], delta: float) -> float:
+    """An upper bound of the weighted count of what is wrong; it counts one more, of average weight, than was seen."""
     from scipy.special import gammaincinv
 
     if not weights.any():
-        return 0.0, 0.0
+        return 0.0
     total = float(weights[wrong].sum() + weights.mean())
     spread = float((weights[wrong] ** 2).sum() + (weights**2).mean())
-    return total, float(spread / total * gammaincinv(total**2 / spread, 1 - delta))
+    return float(spread / total * gammaincinv(total**2 / spread, 1 - delta))
