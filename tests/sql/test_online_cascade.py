@@ -124,9 +124,8 @@ def test_what_cannot_be_learnt_is_asked() -> None:
         right = said(con, FILTER, table)
     with connected(model) as con:
         given = said(con, FILTER, table)
-    # What is allowed to go wrong is spent, and a run as short as this has few audits: it may lose somewhat more.
-    assert sum(a == b for a, b in zip(given, right, strict=True)) >= (2 * QUALITY - 1) * len(right)
-    assert asked(model) > 0.75 * asked(plain)
+    assert sum(a == b for a, b in zip(given, right, strict=True)) >= QUALITY * len(right)
+    assert asked(model) > 0.9 * asked(plain)
 
 
 @settings(max_examples=4)
@@ -169,8 +168,8 @@ def test_what_was_learnt_is_there_for_other_rows_and_connections(tmp_path: Path)
         with connected(model, tmp_path / "s.anser") as con:
             said(con, FILTER, texts(first, first + 600))
         calls.append(asked(model))
-    assert calls[1] < 0.7 * calls[0]
-    assert calls[2] < 0.7 * calls[0]
+    assert calls[1] < 0.6 * calls[0]
+    assert calls[2] < 0.5 * calls[0]
 
 
 def test_a_stream_goes_on_with_what_was_learnt() -> None:
@@ -187,7 +186,7 @@ def test_a_stream_goes_on_with_what_was_learnt() -> None:
                 break
         stream.close()
         assert con.sql("SELECT 1").fetchall() == [(1,)]
-    assert calls[7] - calls[3] < 0.7 * calls[3]
+    assert calls[7] - calls[3] < 0.4 * calls[3]
 
 
 def test_a_row_that_fails_is_null_and_teaches_nothing() -> None:
