@@ -138,6 +138,9 @@ class Settings(BaseSettings):
         default=False,
         description="let students that a filter's or classification's model teaches answer rows, under llm_min_quality",
     )
+    llm_online_embeddings: bool = Field(
+        default=False, description="let students of llm_online_cascade read vectors of llm_embedding_model, too, of every row"
+    )
     llm_router: Literal["none", "bandit"] = Field(
         default="none",
         description="'bandit': who answers is decided row by row, by a policy learnt from audits, under llm_min_quality",

@@ -85,7 +85,12 @@ def _online(call: SemanticCall, loss: float, context: Context) -> Online:
 
 
 def _embedding(context: Context) -> str:
-    """The embedding model, where vectors cost next to nothing; what cannot be opened is nobody's loss."""
+    """The embedding model, where the user wants it and its vectors are free; what cannot be opened is nobody's loss.
+
+    Not of itself: all rows need a vector, which takes a local model longer than a fast reference takes for its answer.
+    """
+    if not context.settings.llm_online_embeddings:
+        return ""
     name = context.settings.llm_embedding_model
     with suppress(Error):
         able = context.capabilities(name)

@@ -89,7 +89,11 @@ def connected(
 
 
 def asked(model: ScriptedModel) -> int:
-    return sum(not isinstance(request, Embed) for request in model.calls)
+    return len(model.calls) - embedded(model)
+
+
+def embedded(model: ScriptedModel) -> int:
+    return sum(isinstance(request, Embed) for request in model.calls)
 
 
 def said(con: anserdb.Connection, query: str, texts: pa.Table) -> list[Any]:
@@ -116,6 +120,34 @@ def test_what_can_be_learnt_is_answered_by_students(query: str) -> None:
         explained = explain(con, query, table)
     assert "agreement with m" in explained
     assert "student of words: was sure of" in explained
+
+
+def test_a_small_model_that_is_not_there_is_asked_no_more(unused_tcp_port: int) -> None:
+    made = texts(0, 600)
+    assert made.num_rows == 600
+    with connected(knows()) as con:
+        con.sql("CREATE TABLE texts AS FROM made")
+        con.sql(
+            f"CREATE MODEL gone USING openai (model 'x', base_url 'http://127.0.0.1:{unused_tcp_port}/v1', price_in 0, price_out 0); "
+            "SET llm_candidate_models = 'gone'; SET llm_max_retries = 0"
+        )
+        result = con.sql(FILTER)
+        assert result is not None
+        assert None not in result.arrow()["said"].to_pylist()
+        assert len([notice for notice in result.notices if "gone does not answer" in notice]) == 1
+
+
+def test_vectors_are_read_only_where_the_user_wants_them() -> None:
+    table = texts(0, 300)
+    vectors = ScriptedModel(name="e")
+    with connected(knows()) as con:
+        con.register_model("e", vectors)
+        con.sql("SET llm_embedding_model = 'e'")
+        assert "student of embeddings" not in explain(con, FILTER, table)
+        assert not embedded(vectors)
+        con.sql("SET llm_online_embeddings = true")
+        assert "student of embeddings" in explain(con, CLASSIFY, table)
+    assert embedded(vectors) == 300
 
 
 def test_what_cannot_be_learnt_is_asked() -> None:

@@ -171,7 +171,9 @@ class OnlineAsker:
             return {}
         try:
             judged = await self._small.answer(rows)
-        except (ModelError, DataError):  # nobody is there: the reference answers
+        except (ModelError, DataError) as error:  # nobody is there, and to find out took many requests: not again in this run
+            name, self._small = self._small.name, None
+            self._run.notice(f"{name} does not answer, so others do: {error}", about=name)
             return {}
         sure = ((place, each) for place, each in enumerate(judged) if each is not None)
         return {place: (each.answer, 1.0 / (1.0 + math.exp(-max(-30.0, each.certainty)))) for place, each in sure}
