@@ -139,7 +139,8 @@ class Settings(BaseSettings):
         description="let students that a filter's or classification's model teaches answer rows, under llm_min_quality",
     )
     llm_online_embeddings: bool = Field(
-        default=False, description="let students of llm_online_cascade read vectors of llm_embedding_model, too, of every row"
+        default=False,
+        description="let students of llm_online_cascade read vectors of llm_embedding_model, too, of every row",
     )
     llm_router: Literal["none", "bandit"] = Field(
         default="none",

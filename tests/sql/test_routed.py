@@ -11,6 +11,7 @@ import pytest
 
 import anserdb
 from anserdb.engine.errors import BindError
+from anserdb.engine.physical.operators.routed import WeighingAsker
 from benchmarks.server import LoopbackServer, Profile
 from benchmarks.server.asked import asked_choices, user_text
 from tests.sql.test_arms import chance, rows
@@ -98,14 +99,22 @@ def test_a_poisoned_model_answers_nothing(con: anserdb.Connection, server: Loopb
     assert by(server, "poison") < 300
 
 
-def test_a_model_that_is_not_there_is_nobodys_loss(con: anserdb.Connection) -> None:
+def test_a_model_that_is_not_there_is_nobodys_loss(con: anserdb.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = rows(con)
+    asked, ask = list[Any](), WeighingAsker.ask
+
+    def counted(self: WeighingAsker, values: Any, emit: Any) -> Any:
+        asked.append(values)
+        return ask(self, values, emit)
+
+    monkeypatch.setattr(WeighingAsker, "ask", counted)
     con.sql(
         "CREATE MODEL gone USING openai (model 'gone', base_url 'http://127.0.0.1:9/v1', price_in 0.1, price_out 0.4)"
     )
     con.sql("SET llm_candidate_models = 'gone'; SET llm_max_retries = 0")
     routed(con)
     assert rows(con) == reference
+    assert 0 < len(asked) < ROWS / 4, "to find out takes many requests, and once is enough"
 
 
 def test_a_short_table_is_the_references(con: anserdb.Connection) -> None:

@@ -171,7 +171,10 @@ class OnlineAsker:
             return {}
         try:
             judged = await self._small.answer(rows)
-        except (ModelError, DataError) as error:  # nobody is there, and to find out took many requests: not again in this run
+        except (
+            ModelError,
+            DataError,
+        ) as error:  # nobody is there, and to find out took many requests: not again in this run
             name, self._small = self._small.name, None
             self._run.notice(f"{name} does not answer, so others do: {error}", about=name)
             return {}

@@ -10,7 +10,7 @@ from typing import Any
 from ....optimizer.routing.evidence import Said
 from ....optimizer.routing.site import Outcome, Visit
 from ....udfs.spec import Ask, Emit, Weighs
-from ...errors import DataError, ModelError
+from ...errors import DataError, ModelError, ModelUnavailable
 from .asker import Asker, StageAsker, unheard
 from .call_stage import Routed
 from .questions import key_of
@@ -39,6 +39,7 @@ class RoutedAsker:
     def __init__(self, reference: Asker, others: Sequence[Asker], routed: Routed) -> None:
         self._reference, self._others, self._routed, self._site = reference, others, routed, routed.site
         self._waiting: deque[tuple[asyncio.Future[Visit], Sequence[Any], str | bytes]] = deque()
+        self._gone = set[int]()
 
     def ask(self, values: Sequence[Any], emit: Emit) -> Coroutine[Any, Any, Any]:
         """See :class:`Asker`."""
@@ -120,10 +121,15 @@ class RoutedAsker:
         return said if said is not None and self._site.accepts(visit, arm, said) else None
 
     async def _say(self, arm: int, outcome: Outcome, values: Sequence[Any]) -> None:
-        """Ask an arm. One that fails has said nothing, and the reference is asked."""
+        """Ask an arm. One that fails has said nothing, and the reference is asked. Where nobody is there, which takes many requests to
+        find out, nobody is asked again in this run."""
+        if arm in self._gone:
+            return
         outcome.asked.append(arm)
         try:
             outcome.said[arm] = await self._others[arm - 1].ask(values, unheard)
+        except ModelUnavailable:
+            self._gone.add(arm)
         except (ModelError, DataError):
             return
 

@@ -21,8 +21,6 @@ STEADY = 200
 GROWN = 1.1
 """Doubts are learnt anew when there are so many times as many labelled rows, or so many new ones:"""
 AT_MOST = 250
-FOLDS = 4
-"""A threshold is chosen by doubts of rows that they were not learnt from."""
 SCARCE, PROBED = 6.0, 0.3
 """Where a labelled row speaks for more than one in so many of all that may go wrong, such a share of rows is asked for besides."""
 
@@ -80,16 +78,14 @@ class Policy:
             self._fit()
 
     def _fit(self) -> None:
-        signs, wrong = self._labelled.signs, self._labelled.wrong
-        held_out: Floats = np.ones(signs.shape[:2])
         for level, doubt in enumerate(self._doubts):
-            there = ~np.isnan(signs[:, level, 0])
+            signs = self._labelled.signs[:, level]
+            there = ~np.isnan(signs[:, 0])
             if there.sum() >= ENOUGH:
-                held_out[there, level] = _held_out(signs[there, level], wrong[there, level])
-                doubt.fit(signs[there, level], wrong[there, level])
-        labelled = Labelled(held_out, wrong, self._labelled.standing)
+                doubt.fit(signs[there], self._labelled.wrong[there, level])
+        labelled = Labelled(self._all(self._labelled.signs), self._labelled.wrong, self._labelled.standing)
         self._found = solved(labelled, self._all(self._lately), 1 - self._aim.quality, self._aim.delta)
-        self._since, self._fitted = 0, len(signs)
+        self._since, self._fitted = 0, len(self._labelled.signs)
 
     def _all(self, signs: Floats) -> Floats:
         return np.column_stack([doubt.of(signs[:, level]) for level, doubt in enumerate(self._doubts)])
@@ -111,14 +107,3 @@ class Policy:
         self._lately = state["lately"]
         if len(self._labelled.signs) >= ENOUGH:
             self._fit()
-
-
-def _held_out(signs: Floats, wrong: NDArray[np.bool_]) -> Floats:
-    """Per row its doubt by the other rows."""
-    doubts: Floats = np.ones(len(signs))
-    fold = np.arange(len(signs)) % FOLDS
-    for held in range(FOLDS):
-        others = Doubt()
-        others.fit(signs[fold != held], wrong[fold != held])
-        doubts[fold == held] = others.of(signs[fold == held])
-    return doubts
