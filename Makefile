@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 
-.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-conditions bench-join bench-estimates bench-merge bench-join-rewrites bench-join-keys bench-optimizer bench-optimizer-full bench-approximate bench-prior bench-planning bench-cascades
+.PHONY: demo test test-all check update lock clean bench bench-first bench-quality conformance bench-plain bench-prefix bench-accounting bench-prefetch bench-transport bench-memory bench-memory-full test-vllm bench-ancestry bench-interrupt bench-topk bench-ordering bench-conjunction bench-conditions bench-join bench-estimates bench-merge bench-join-rewrites bench-join-keys bench-optimizer bench-optimizer-full bench-approximate bench-prior bench-planning bench-cascades bench-batching
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -198,6 +198,10 @@ bench-prior: $(VENV)/.dev
 # Planning time of statements and of the search over orders and arms, beside DuckDB planning the same with plain functions; a minute.
 bench-planning: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.planning
+
+# Sixteen rows in one prompt beside one row each, on a simulated model that errs more the later a row stands.
+bench-batching: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.row_batching
 
 # Cascades with a promise, online cascades, routing, students: replayed and simulated answers; figures with their targets.
 bench-cascades: $(VENV)/.dev
