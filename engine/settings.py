@@ -131,6 +131,10 @@ class Settings(BaseSettings):
     llm_candidate_models: str = Field(
         default="", description="comma-separated models that may answer for others; '': all made with CREATE MODEL"
     )
+    llm_repeatable_first_runs: bool = Field(
+        default=False,
+        description="let calls of a query wait for one another, so that who answers never depends on speed; it may save less",
+    )
     llm_code_arms: bool = Field(
         default=False, description="let models write SQL expressions that answer for them, under llm_min_quality"
     )

@@ -93,7 +93,7 @@ class Executor:
         self._run.graph = stage_graph(plan)
         # What arms may save depends on how many rows there are.
         self._counts = self._run.progress.watched or any(node.call.arms or node.call.merge for node in calls(plan))
-        if meets(plan) and not self._partial.on:
+        if self._run.settings.llm_repeatable_first_runs and meets(plan) and not self._partial.on:
             self._meetings = Meetings(self._stages.loss)
         # Before anything is open that would have to move out of the way.
         for call in (node.call for node in calls(plan)):

@@ -32,7 +32,7 @@ def asked(path: Path, query: str, seed: int) -> Counter[str]:
                 f"price_in {usd}, price_out {4 * usd})"
             )
         con.sql("CREATE TABLE t AS SELECT i AS id, 'item number ' || i AS body FROM range(260) r(i)")
-        con.sql("SET llm_min_quality = 0.85; SET llm_candidate_models = 'good'")
+        con.sql("SET llm_min_quality = 0.85; SET llm_candidate_models = 'good'; SET llm_repeatable_first_runs = true")
         rows(con, query)
         return Counter(f"{body['model']}: {body['messages']}" for body in server.stats.bodies)
 

@@ -37,7 +37,7 @@ def world(size: int = ROWS) -> Iterator[anserdb.Connection]:
     with anserdb.connect(":memory:", store=":memory:", llm_model="dear", llm_min_quality=0.8) as con:
         for name in ("dear", "good"):
             con.register_model(name, ScriptedModel([(lambda _: True, said)], name=name))
-        con.sql("SET llm_candidate_models = 'good'")
+        con.sql("SET llm_candidate_models = 'good'; SET llm_repeatable_first_runs = true")
         con.sql(f"CREATE TABLE t AS SELECT i AS id, 'item number ' || i AS body FROM range({size}) r(i)")
         yield con
 
