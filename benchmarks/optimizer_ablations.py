@@ -51,7 +51,7 @@ class _FirstCome(LossBudget):
 
 
 class _AtAnyTime(LossBudget):
-    """Calls share whenever one of them decides: cheaper, but what a call may lose depends on which answers came first."""
+    """As the engine does unless first runs are to be repeatable: calls share whenever one of them decides."""
 
     def exchange(self) -> None:
         """Never."""
@@ -81,10 +81,10 @@ def _equally(call: Truth, budget: LossBudget, rows: Rows, seed: int) -> Chooser:
 
 
 ABLATIONS: dict[str, tuple[Make, type[LossBudget]]] = {
-    "the engine": (engine, LossBudget),
-    "no proof: the mean is believed": (_of(_ByMean), LossBudget),
-    "arms tried in any order": (_of(_AtRandom), LossBudget),
+    "the engine": (engine, _AtAnyTime),
+    "no proof: the mean is believed": (_of(_ByMean), _AtAnyTime),
+    "arms tried in any order": (_of(_AtRandom), _AtAnyTime),
     "loss shared equally": (_equally, _AtAnyTime),
-    "loss shared at any time": (engine, _AtAnyTime),
+    "loss shared in rounds: llm_repeatable_first_runs": (engine, LossBudget),
     "greedy: the first site takes what it wants": (engine, _FirstCome),
 }
