@@ -126,7 +126,7 @@ def test_who_answers_faster_changes_nothing(chance: random.Random) -> None:
         while not shuffled.site.ready:
             shuffled.site.ended(*waiting.pop(chance.randrange(len(waiting))))
         visit = shuffled.site.visit(f"row {number}", [""])
-        outcome = answered(shuffled.site, visit, *world.row(number))
+        outcome = routed(shuffled.site, visit, *world.row(number))
         waiting.append((visit, outcome))
         if outcome.taken:
             taken.append((number, outcome.taken))
